@@ -1,0 +1,89 @@
+import type { UsageReport } from "@/server/metering/usage";
+import type { ToolCall } from "@/server/events/cost-event";
+
+export type ProviderName = "openai" | "anthropic";
+
+/** What CONTRACT §1 says of a path: priced, free (passed, logged), later (usage comes back in another call), or anything else. */
+export type EndpointClass = "priced" | "free" | "deferred" | "other";
+
+export type Endpoint = {
+  class: EndpointClass;
+  /** Short stable name for events and metrics, e.g. `chat/completions`, `responses`, `messages`. */
+  name: string;
+  /** How the request body is to be read; `none` for bodies that pass unread. */
+  body: "json" | "multipart" | "none";
+};
+
+/** What the gateway needs from a request body. Read without altering a byte. */
+export type RequestFacts = {
+  model?: string;
+  stream: boolean;
+  serviceTier?: string;
+  /** Caller's own cap on output tokens, where the API has one. */
+  outputTokensMax?: number;
+  /** How many answers were asked for (`n`), 1 when not said. */
+  choices: number;
+  /** OpenAI chat only: the caller set `stream_options.include_usage` to true itself. */
+  asksStreamUsage: boolean;
+  /** The model may think where we cannot see it (reasoning models without visible thinking). */
+  thinksUnseen: boolean;
+  /** OpenAI `background: true`: the cost arrives in a later call. */
+  background: boolean;
+  /** Claude Code and others name their session in the body; used when no header does. */
+  sessionId?: string;
+};
+
+export type ReadRequestResult =
+  | { ok: true; facts: RequestFacts }
+  | { ok: false; code: "bad_request" | "ambiguous_body"; message: string; issues: { path: string; message: string }[] };
+
+/** What a meter knows of an answer, at the end or whenever it is asked. */
+export type Metered = {
+  /** Usage as the provider told it; undefined when it told none (or only a part: see `usageComplete`). */
+  usage?: UsageReport;
+  /** True once the usage is the final one (Anthropic tells input first and output cumulatively). */
+  usageComplete: boolean;
+  /** The protocol's own end was seen: `[DONE]`, `message_stop`, `response.completed`, or a whole JSON document. */
+  terminal: boolean;
+  /** Output text seen so far, for counting when the provider tells no usage. */
+  visibleText: string;
+  /** Items in the output that are billed by the call, seen so far (`web_search`, `code_execution`, …). */
+  requestId?: string;
+  stopReason?: string;
+  toolCalls: ToolCall[];
+  /** An error the provider put inside a 200 stream. */
+  inBandError?: string;
+};
+
+/** Reads an answer on the side. Never throws, never holds up bytes; what it cannot read it leaves unknown. */
+export interface ResponseMeter {
+  /** A piece of the (decoded) body, cut anywhere. */
+  push(chunk: Uint8Array): void;
+  /** No more bytes will come. */
+  end(): void;
+  /** May be asked at any time; cheap only at the end. */
+  result(): Metered;
+}
+
+export type DenialShape = {
+  status: number;
+  code: string;
+  message: string;
+  details: Readonly<Record<string, unknown>> | null;
+  upgradeUrl?: string;
+  requestId: string;
+};
+
+/** Everything that differs between providers. Pure: no I/O, no clock. */
+export interface Provider {
+  readonly name: ProviderName;
+  /** @param path without query, e.g. `/v1/chat/completions`. */
+  classify(method: string, path: string): Endpoint;
+  readRequest(endpoint: Endpoint, body: Uint8Array): ReadRequestResult;
+  /** @param contentType of the answer; decides between JSON and SSE, with a sniff of the first bytes where it lies. */
+  meter(input: { endpoint: Endpoint; contentType: string | undefined; facts: RequestFacts | undefined }): ResponseMeter;
+  /** Error body in the provider's own shape (CONTRACT §6), as JSON text. */
+  errorBody(denial: DenialShape): string;
+  /** A stream that we end: the provider's in-band error event, ready to be written. */
+  inBandError(input: { endpoint: Endpoint; denial: DenialShape }): string;
+}
