@@ -1,0 +1,603 @@
+import type { Readable } from "node:stream";
+import type { Clock } from "@/lib/clock";
+import { HTTP_STATUS } from "@/lib/errors";
+import { newSpanId, publicId, uuidv7 } from "@/lib/ids";
+import type { Logger } from "@/lib/logger";
+import type { Authentication, KeyAuthenticator, KeyIdentity } from "@/server/api-key";
+import type { CostEventRecord, EventStatus } from "@/server/events";
+import type { SettleDoor } from "@/server/ledger";
+import type { GatewayMetrics } from "@/server/metrics";
+import { type CallAttribution, attributionOf } from "./attribution-of-call";
+import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
+import type { Exchange } from "./exchange";
+import { type ForwardFailure, type ForwardListener, type ForwardTimeouts, type Forwarded, forward } from "./forward";
+import { type CallPricing, type PricedCall, UNCHARGED } from "./price-call";
+import { type Endpoint, type Metered, type Provider, type RequestFacts, type ResponseMeter, normaliseGatewayPath, providers } from "./providers";
+import { StreamUsageRemover, addStreamUsage } from "./providers/openai/stream-usage";
+import { limitedBody } from "./limited-body";
+import { readBody } from "./read-body";
+import { type Refusal, refusal, refusalBody, refusalHeaders } from "./refusal";
+import { type Credentials, headersToForward, readCredentials } from "./request-headers";
+import { type UpstreamHead, asciiJson, readUpstreamHead, withoutHeader } from "./response-headers";
+import { violatedRestriction } from "./restrictions";
+import { type Trace, traceOf } from "./trace";
+import type { Upstream, Upstreams } from "./upstreams";
+
+export const API_VERSION = "2026-04-01";
+
+export type GatewayLimits = {
+  /** Bodies that are read into memory. */
+  bodyBytesMax: number;
+  /** Bodies that are streamed through (files). */
+  fileBytesMax: number;
+  timeouts: ForwardTimeouts;
+  /** How long the provider is read on after the caller left, where that can still bring the usage. */
+  drainMs: { stream: number; whole: number };
+  /** A caller that reads nothing for so long is cut off, and so is its call. */
+  stallMs: number;
+};
+
+export const DEFAULT_GATEWAY_LIMITS: GatewayLimits = {
+  bodyBytesMax: 64 * 1024 * 1024,
+  fileBytesMax: 512 * 1024 * 1024,
+  timeouts: { headersMs: 15 * 60_000, bodyMs: 10 * 60_000 },
+  drainMs: { stream: 3_000, whole: 30_000 },
+  stallMs: 5 * 60_000,
+};
+
+export type Gateway = {
+  authenticator: KeyAuthenticator;
+  settleDoor: SettleDoor;
+  pricing: CallPricing;
+  upstreams: Upstreams;
+  clock: Clock;
+  log: Logger;
+  metrics: GatewayMetrics;
+  limits: GatewayLimits;
+  /** Calls open by key id, for `maxConcurrent`. */
+  openCalls: Map<string, number>;
+  /** True once the process has been told to stop. */
+  isShuttingDown(): boolean;
+};
+
+/** Lookups on the way to the provider answer at once in the usual case; only then is a tick spent on waiting. */
+const isPromise = <T>(value: T | Promise<T>): value is Promise<T> => value instanceof Promise;
+
+/**
+ * One call from the caller's first byte to its settled event, top to bottom:
+ * authenticate → read → restrict → forward → meter while relaying → settle.
+ * Resolves when the call's event is durable (or when none is due). Never rejects.
+ */
+export async function handleCall(exchange: Exchange, gateway: Gateway): Promise<void> {
+  const call = new GatewayCall(exchange, gateway);
+  try {
+    await call.run();
+  } catch (error) {
+    gateway.log.error({ requestId: call.requestId, err: error }, "gateway call failed");
+    await call.fail();
+  }
+}
+
+/** How the answer ended, as far as it concerns the event. */
+type Ending = { status: EventStatus; denialCode: string | null; httpStatus: number | null };
+
+class GatewayCall implements ForwardListener {
+  readonly #exchange: Exchange;
+  readonly #gateway: Gateway;
+  readonly #eventId: string;
+  readonly #createdAtMs: number;
+  readonly #arrivedAt: number;
+  readonly requestId: string;
+
+  #provider: Provider = providers.openai;
+  #endpoint: Endpoint = { class: "other", name: "unknown", body: "none" };
+  #trace: Trace | undefined;
+  readonly #spanId = newSpanId();
+  #identity: KeyIdentity | undefined;
+  #upstream: Upstream | undefined;
+  #attribution: CallAttribution | undefined;
+  #facts: RequestFacts | undefined;
+  #requestBody: Buffer | undefined;
+
+  #forwarded: Forwarded | undefined;
+  #sent = false;
+  #head: UpstreamHead | undefined;
+  #upstreamStatus: number | undefined;
+  #answered = false;
+  #meter: ResponseMeter | undefined;
+  #decoder: BodyDecoder | undefined;
+  #usageAdded = false;
+  #remover: StreamUsageRemover | undefined;
+  #callerGone = false;
+  #holdsSlot = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  #ownMs = 0;
+  #authMs = 0;
+  #parseMs = 0;
+  #dispatchedAt: number | undefined;
+  #firstByteAt: number | undefined;
+  #upstreamEndedAt: number | undefined;
+
+  #finish!: () => void;
+  /** Resolves once the answer is over on both sides. */
+  readonly #over = new Promise<void>((resolve) => {
+    this.#finish = resolve;
+  });
+  #ending: Ending | undefined;
+
+  constructor(exchange: Exchange, gateway: Gateway) {
+    this.#exchange = exchange;
+    this.#gateway = gateway;
+    this.#createdAtMs = gateway.clock.now();
+    this.#arrivedAt = gateway.clock.monotonic();
+    this.#eventId = uuidv7(this.#createdAtMs);
+    this.requestId = publicId("event", this.#eventId);
+  }
+
+  async run(): Promise<void> {
+    const refused = await this.#admit();
+    if (refused) {
+      this.#refuse(refused);
+      this.#ending ??= { status: "denied", denialCode: refused.code, httpStatus: refused.status };
+    } else if (!this.#ending) {
+      await this.#over;
+    }
+    await this.#settle();
+  }
+
+  /** Everything before the provider: undefined when the call is on its way (or its caller has left). */
+  async #admit(): Promise<Refusal | undefined> {
+    const { exchange, gateway } = { exchange: this.#exchange, gateway: this.#gateway };
+    const header = (name: string): string | undefined => exchange.header(name);
+    this.#trace = traceOf(header);
+
+    const speaksAnthropic = header("anthropic-version") !== undefined || header("x-api-key") !== undefined;
+    const location = normaliseGatewayPath(exchange.target, speaksAnthropic);
+    if (!location) return refusal("not_found", "there is no such path here.");
+    this.#provider = providers[location.provider];
+    this.#endpoint = this.#provider.classify(exchange.method, location.path);
+    if (gateway.isShuttingDown()) return refusal("shutting_down", "this server is stopping; another one will take the call.");
+
+    const credentials = readCredentials(header);
+    const authStart = gateway.clock.monotonic();
+    const refusedKey = await this.#authenticate(credentials);
+    this.#authMs = gateway.clock.monotonic() - authStart;
+    if (refusedKey) return refusedKey;
+    const identity = this.#identity!;
+
+    if (!gateway.settleDoor.accepting) return refusal("overloaded", "too many calls wait for the database; try again.");
+    if (!identity.scopes.has("proxy")) {
+      return refusal("mandate_violation", "this key may not call models; it lacks the scope proxy.", {
+        mandate: "scopes",
+        requested: "proxy",
+        allowed: [...identity.scopes],
+      });
+    }
+    const version = header("nullspend-version");
+    if (version !== undefined && version !== API_VERSION) {
+      return refusal("bad_request", `the version ${version.slice(0, 40)} is not known; NullSpend-Version is ${API_VERSION}.`, {
+        issues: [{ path: "NullSpend-Version", message: `must be ${API_VERSION}` }],
+      });
+    }
+    const attributed = attributionOf({ exchange, restrictions: identity.restrictions });
+    if (!attributed.ok) return refusal("bad_request", attributed.message, { issues: attributed.issues });
+    this.#attribution = attributed.attribution;
+
+    const upstreamUrl = header("x-nullspend-upstream");
+    const upstream = upstreamUrl === undefined ? gateway.upstreams.of(location.provider) : gateway.upstreams.named(upstreamUrl);
+    if (!upstream) return refusal("invalid_upstream", "X-NullSpend-Upstream names a base URL that this instance does not allow.");
+    this.#upstream = upstream;
+    if (upstream.dialect !== this.#provider.name) {
+      this.#provider = providers[upstream.dialect];
+      this.#endpoint = this.#provider.classify(exchange.method, location.path);
+    }
+
+    // A refusal while the caller is still sending would reset its connection before it can read the answer, so bodies that have
+    // to be read are read first.
+    const body = await this.#readRequest();
+    if (body.refused) return body.refused;
+    if (body.gone) {
+      this.#ending = { status: "cancelled", denialCode: null, httpStatus: null };
+      return undefined;
+    }
+    const parsed = gateway.clock.monotonic();
+    const refused = this.#restrict();
+    if (refused) return refused;
+    await gateway.pricing.prepare(identity);
+    if (exchange.aborted) {
+      this.#ending = { status: "cancelled", denialCode: null, httpStatus: null };
+      return undefined;
+    }
+    this.#dispatch(location, credentials as Extract<Credentials, { ok: true }>, body.bytes, body.stream, parsed);
+    return undefined;
+  }
+
+  async #authenticate(credentials: Credentials): Promise<Refusal | undefined> {
+    const refused = refusal("unauthorized", "the key in X-NullSpend-Key is missing, unknown, revoked or expired.");
+    if (!credentials.ok) return refused;
+    const answer = this.#gateway.authenticator.authenticate(credentials.rawKey);
+    const authentication: Authentication = isPromise(answer) ? await answer : answer;
+    switch (authentication.outcome) {
+      case "unknown":
+        return refused;
+      case "unavailable":
+        return refusal("budget_unavailable", "keys and budgets cannot be checked right now, so nothing is sent; try again.");
+      case "known":
+        this.#identity = authentication.identity;
+        return undefined;
+    }
+  }
+
+  async #readRequest(): Promise<{ refused?: Refusal; gone?: true; bytes?: Buffer; stream?: Readable }> {
+    const { exchange, gateway } = { exchange: this.#exchange, gateway: this.#gateway };
+    const length = exchange.header("content-length");
+    const hasBody = (length !== undefined && length !== "0") || exchange.header("transfer-encoding") !== undefined;
+    if (!hasBody) {
+      if (this.#endpoint.body === "none") return {};
+    } else if (this.#endpoint.body === "none") {
+      return { stream: limitedBody(exchange, gateway.limits.fileBytesMax) };
+    }
+    const encoding = exchange.header("content-encoding");
+    if (encoding !== undefined && encoding.trim().toLowerCase() !== "identity") {
+      return { refused: refusal("unsupported_media_type", "request bodies are read as they are; send this one without content-encoding.") };
+    }
+    const waitStart = gateway.clock.monotonic();
+    const read = await readBody(exchange, gateway.limits.bodyBytesMax);
+    const waited = gateway.clock.monotonic() - waitStart;
+    this.#ownMs -= waited;
+    if (read.outcome === "gone") return { gone: true };
+    if (read.outcome === "too-large") {
+      return { refused: refusal("payload_too_large", `request bodies may have up to ${gateway.limits.bodyBytesMax} bytes here.`) };
+    }
+    const parseStart = gateway.clock.monotonic();
+    const request = this.#provider.readRequest(this.#endpoint, read.body, exchange.header("content-type"));
+    this.#parseMs = gateway.clock.monotonic() - parseStart;
+    if (!request.ok) return { refused: refusal(request.code, request.message, { issues: request.issues }) };
+    this.#facts = request.facts;
+    this.#requestBody = read.body;
+    if (this.#attribution!.sessionId === null && request.facts.sessionId !== undefined) {
+      this.#attribution = { ...this.#attribution!, sessionId: request.facts.sessionId };
+    }
+    return { bytes: read.body };
+  }
+
+  #restrict(): Refusal | undefined {
+    const identity = this.#identity!;
+    const restrictions = identity.restrictions;
+    const model = this.#facts?.model ?? null;
+    const attribution = this.#attribution!;
+    if (model === null && restrictions?.allowedModels && this.#endpoint.class !== "free") {
+      return refusal("mandate_violation", "this key may call certain models only, and the call names none.", {
+        mandate: "allowed_models",
+        requested: null,
+        allowed: restrictions.allowedModels,
+      });
+    }
+    const violated = violatedRestriction(restrictions, { ...attribution, provider: this.#upstream!.name, model });
+    if (violated) return violated;
+    const open = this.#gateway.openCalls.get(identity.keyId) ?? 0;
+    if (open >= restrictions!.maxConcurrent) {
+      return refusal("concurrency_exceeded", `this key has ${open} calls open, as many as it may.`, { open, max: restrictions!.maxConcurrent });
+    }
+    this.#gateway.openCalls.set(identity.keyId, open + 1);
+    this.#holdsSlot = true;
+    return undefined;
+  }
+
+  #dispatch(
+    location: { path: string; query: string },
+    credentials: Extract<Credentials, { ok: true }>,
+    bytes: Buffer | undefined,
+    stream: Readable | undefined,
+    parsedAt: number,
+  ): void {
+    const { exchange, gateway } = { exchange: this.#exchange, gateway: this.#gateway };
+    const upstream = this.#upstream!;
+    let body: Buffer | Readable | null = bytes ?? stream ?? null;
+    if (bytes && this.#mayAddUsage()) {
+      const spliced = addStreamUsage(bytes);
+      if (spliced) {
+        this.#usageAdded = true;
+        body = spliced;
+      }
+    }
+    const rawHeaders = headersToForward({
+      rawHeaders: exchange.rawHeaders,
+      composite: credentials.composite,
+      decodable: DECODABLE_ENCODINGS,
+      identityOnly: this.#usageAdded,
+    });
+    const length = exchange.header("content-length");
+    if (stream && length !== undefined) rawHeaders.push("content-length", length);
+    exchange.onAbort(() => this.#onCallerGone());
+    const now = gateway.clock.monotonic();
+    this.#ownMs += now - this.#arrivedAt;
+    this.#dispatchedAt = now;
+    this.#parseMs += now - parsedAt;
+    this.#forwarded = forward({
+      dispatcher: upstream.pool,
+      method: exchange.method,
+      path: upstream.basePath + location.path + location.query,
+      rawHeaders,
+      body,
+      timeouts: gateway.limits.timeouts,
+      listener: this,
+    });
+  }
+
+  /** CONTRACT §4: the one thing added to a request. */
+  #mayAddUsage(): boolean {
+    const facts = this.#facts;
+    return (
+      this.#upstream!.dialect === "openai" &&
+      this.#endpoint.name === "chat/completions" &&
+      facts !== undefined &&
+      facts.stream &&
+      !facts.asksStreamUsage &&
+      this.#identity!.org.addStreamUsage &&
+      this.#exchange.header("x-nullspend-usage")?.trim().toLowerCase() !== "passthrough"
+    );
+  }
+
+  // What the provider answers.
+
+  onSent(): void {
+    this.#sent = true;
+  }
+
+  onHead(status: number, rawHeaders: readonly Buffer[], statusText: string): void {
+    const receivedAt = this.#gateway.clock.monotonic();
+    this.#firstByteAt = receivedAt;
+    const head = readUpstreamHead(rawHeaders);
+    this.#head = head;
+    this.#upstreamStatus = status;
+    if (status >= 300 && status < 400 && status !== 304) {
+      // Handing it on would send the caller, credentials and all, past us.
+      this.#ending = { status: "upstream_error", denialCode: "upstream_unreachable", httpStatus: HTTP_STATUS.upstream_unreachable };
+      this.#refuse(refusal("upstream_unreachable", `the provider answered with a redirect (${status}), which is not followed.`));
+      this.#forwarded!.abort();
+      return;
+    }
+    if (status < 300 && this.#facts && this.#endpoint.class !== "free") {
+      this.#meter = this.#provider.meter({ endpoint: this.#endpoint, contentType: head.contentType, facts: this.#facts });
+      if (head.contentEncoding !== undefined && head.contentEncoding !== "identity") {
+        this.#decoder = createBodyDecoder(head.contentEncoding, (chunk) => this.#meter!.push(chunk));
+      }
+    }
+    let passed = head.passed;
+    if (this.#usageAdded && status < 300 && head.contentType?.startsWith("text/event-stream")) {
+      this.#remover = new StreamUsageRemover();
+      passed = withoutHeader(passed, "content-length");
+    }
+    if (this.#callerGone) return;
+    this.#ownMs += this.#gateway.clock.monotonic() - receivedAt;
+    this.#answered = true;
+    this.#exchange.writeHead(status, passed.concat(this.#ownHeaders(head.serverTiming)), statusText);
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#decoder) this.#decoder.push(chunk);
+    else this.#meter?.push(chunk);
+    const out = this.#remover ? this.#remover.push(chunk) : chunk;
+    if (this.#callerGone || !this.#answered || out.length === 0) return true;
+    if (this.#exchange.write(out)) return true;
+    this.#timer = setTimeout(() => this.#exchange.destroy(), this.#gateway.limits.stallMs);
+    this.#exchange.onDrain(() => {
+      clearTimeout(this.#timer);
+      this.#forwarded!.resume();
+    });
+    return false;
+  }
+
+  onEnd(): void {
+    this.#upstreamEndedAt = this.#gateway.clock.monotonic();
+    clearTimeout(this.#timer);
+    if (this.#answered && !this.#callerGone) {
+      const rest = this.#remover?.end();
+      this.#exchange.end(rest && rest.length > 0 ? rest : undefined);
+    }
+    this.#finish();
+  }
+
+  onFailure(failure: ForwardFailure): void {
+    this.#upstreamEndedAt = this.#gateway.clock.monotonic();
+    clearTimeout(this.#timer);
+    if (!this.#callerGone && !this.#ending) this.#answerFailure(failure);
+    this.#finish();
+  }
+
+  #answerFailure(failure: ForwardFailure): void {
+    const { log } = this.#gateway;
+    log.warn({ requestId: this.requestId, provider: this.#upstream?.name, endpoint: this.#endpoint.name, err: failure.error }, `upstream ${failure.kind}`);
+    if (this.#answered) {
+      const rest = this.#remover?.end();
+      if (rest && rest.length > 0) this.#exchange.write(rest);
+      this.#exchange.destroy();
+      this.#ending = { status: "interrupted", denialCode: null, httpStatus: this.#upstreamStatus ?? null };
+      return;
+    }
+    const code = failure.error.name === "BodyTooLarge" ? "payload_too_large" : failure.kind === "timeout" ? "upstream_timeout" : "upstream_unreachable";
+    const message =
+      code === "payload_too_large"
+        ? `uploads may have up to ${this.#gateway.limits.fileBytesMax} bytes here.`
+        : code === "upstream_timeout"
+          ? "the provider did not answer in time; the call may have been billed and is counted at its upper bound."
+          : this.#sent
+            ? "the connection to the provider broke before it answered."
+            : "the provider cannot be reached; nothing was sent and nothing is charged.";
+    this.#refuse(refusal(code, message));
+    this.#ending = { status: code === "payload_too_large" ? "denied" : "upstream_error", denialCode: code, httpStatus: HTTP_STATUS[code] };
+  }
+
+  #onCallerGone(): void {
+    if (this.#callerGone) return;
+    this.#callerGone = true;
+    clearTimeout(this.#timer);
+    const forwarded = this.#forwarded;
+    if (!forwarded) return;
+    if (!this.#drainCanBringUsage()) {
+      forwarded.abort();
+      return;
+    }
+    const { drainMs } = this.#gateway.limits;
+    this.#timer = setTimeout(() => forwarded.abort(), this.#facts!.stream ? drainMs.stream : drainMs.whole);
+    forwarded.resume();
+  }
+
+  #drainCanBringUsage(): boolean {
+    if (!this.#sent || !this.#facts || this.#endpoint.class !== "priced") return false;
+    const usageComes = !this.#facts.stream || this.#endpoint.name !== "chat/completions" || this.#facts.asksStreamUsage || this.#usageAdded;
+    return usageComes && (this.#upstreamStatus === undefined || this.#upstreamStatus < 300);
+  }
+
+  // What the caller is told by us.
+
+  #refuse(refused: Refusal): void {
+    if (this.#exchange.aborted || this.#answered) return;
+    this.#answered = true;
+    if (this.#dispatchedAt === undefined) this.#ownMs += this.#gateway.clock.monotonic() - this.#arrivedAt;
+    const body = refusalBody(this.#provider, refused, this.requestId);
+    const headers = ["content-type", "application/json", "content-length", String(body.length), ...refusalHeaders(refused)];
+    this.#exchange.writeHead(refused.status, headers.concat(this.#ownHeaders(undefined)));
+    this.#exchange.end(body);
+  }
+
+  #ownHeaders(providerTiming: string | undefined): string[] {
+    const { traceId } = this.#trace ?? { traceId: "" };
+    const ttfb = this.#firstByteAt !== undefined ? this.#firstByteAt - this.#dispatchedAt! : 0;
+    const timing = `auth;dur=${this.#authMs.toFixed(2)}, parse;dur=${this.#parseMs.toFixed(2)}, reserve;dur=0.00, ttfb;dur=${ttfb.toFixed(2)}`;
+    const headers = [
+      "X-NullSpend-Trace-Id",
+      traceId,
+      "X-NullSpend-Request-Id",
+      this.requestId,
+      "NullSpend-Version",
+      API_VERSION,
+      "X-NullSpend-Overhead-Ms",
+      Math.max(0, this.#ownMs).toFixed(2),
+      "Server-Timing",
+      providerTiming === undefined ? timing : `${timing}, ${providerTiming}`,
+    ];
+    const attribution = this.#attribution;
+    if (!attribution) return headers;
+    if (attribution.sessionEcho !== null) headers.push("X-NullSpend-Session", attribution.sessionEcho);
+    if (attribution.warnings.length > 0) headers.push("X-NullSpend-Warning", attribution.warnings.join(", "));
+    if (attribution.hasTags) {
+      const tags = asciiJson(attribution.tags);
+      if (tags.length <= 4096) headers.push("X-NullSpend-Effective-Tags", tags);
+    }
+    return headers;
+  }
+
+  // What it cost.
+
+  async #settle(): Promise<void> {
+    clearTimeout(this.#timer);
+    const identity = this.#identity;
+    if (!identity) return;
+    if (this.#holdsSlot) this.#releaseSlot(identity.keyId);
+    const metered = await this.#metered();
+    const ending = this.#ending ?? this.#endingOfAnswer(metered);
+    const pricing = await this.#price(metered, identity, ending);
+    const event = this.#event({ identity, metered, ending, pricing });
+    this.#gateway.metrics.observeCall(event);
+    await this.#gateway.settleDoor.settle({ event });
+  }
+
+  #releaseSlot(keyId: string): void {
+    this.#holdsSlot = false;
+    const open = this.#gateway.openCalls.get(keyId)! - 1;
+    if (open === 0) this.#gateway.openCalls.delete(keyId);
+    else this.#gateway.openCalls.set(keyId, open);
+  }
+
+  async #metered(): Promise<Metered | undefined> {
+    if (!this.#meter) return undefined;
+    if (this.#decoder) await this.#decoder.finish();
+    this.#meter.end();
+    return this.#meter.result();
+  }
+
+  #endingOfAnswer(metered: Metered | undefined): Ending {
+    const httpStatus = this.#upstreamStatus ?? null;
+    if (this.#callerGone) return { status: "cancelled", denialCode: null, httpStatus };
+    if (httpStatus !== null && httpStatus >= 300 && httpStatus !== 304) return { status: "upstream_error", denialCode: null, httpStatus };
+    if (metered?.inBandError !== undefined) return { status: "upstream_error", denialCode: null, httpStatus };
+    if (metered && !metered.terminal) return { status: "interrupted", denialCode: null, httpStatus };
+    return { status: "ok", denialCode: null, httpStatus };
+  }
+
+  async #price(metered: Metered | undefined, identity: KeyIdentity, ending: Ending): Promise<PricedCall> {
+    const answeredWithError = this.#upstreamStatus !== undefined && this.#upstreamStatus >= 300;
+    if (!this.#sent || ending.status === "denied" || answeredWithError) return UNCHARGED;
+    return this.#gateway.pricing.price({
+      orgId: identity.orgId,
+      configVersion: identity.org.configVersion,
+      provider: this.#upstream!.name,
+      endpoint: this.#endpoint,
+      method: this.#exchange.method,
+      facts: this.#facts,
+      requestBody: this.#requestBody,
+      metered,
+      callerLeft: ending.status === "cancelled",
+      startedAtMs: this.#createdAtMs,
+    });
+  }
+
+  #event(input: { identity: KeyIdentity; metered: Metered | undefined; ending: Ending; pricing: PricedCall }): CostEventRecord {
+    const { identity, metered, ending, pricing } = input;
+    const attribution = this.#attribution;
+    const now = this.#gateway.clock.monotonic();
+    const requestedModel = this.#facts?.model ?? null;
+    return {
+      orgId: identity.orgId,
+      id: this.#eventId,
+      requestId: this.#head?.requestId ?? metered?.requestId ?? this.requestId,
+      createdAtMs: this.#createdAtMs,
+      status: ending.status,
+      denialCode: ending.denialCode,
+      httpStatus: ending.httpStatus,
+      source: "proxy",
+      eventType: "llm",
+      provider: this.#upstream?.name ?? this.#provider.name,
+      model: metered?.usage?.model ?? requestedModel ?? NO_MODEL,
+      requestedModel,
+      serviceTier: metered?.usage?.serviceTier ?? this.#facts?.serviceTier ?? null,
+      endpoint: this.#endpoint.name,
+      ...pricing,
+      estimatedNano: null,
+      budgetStatus: "none",
+      stopReason: metered?.stopReason ?? null,
+      toolCalls: metered && metered.toolCalls.length > 0 ? metered.toolCalls : null,
+      toolName: null,
+      toolServer: null,
+      durationMs: now - this.#arrivedAt,
+      upstreamDurationMs: this.#dispatchedAt === undefined || this.#upstreamEndedAt === undefined ? null : this.#upstreamEndedAt - this.#dispatchedAt,
+      timeToFirstByteMs: this.#dispatchedAt === undefined || this.#firstByteAt === undefined ? null : this.#firstByteAt - this.#dispatchedAt,
+      overheadMs: Math.max(0, this.#ownMs),
+      sessionId: attribution?.sessionId ?? null,
+      traceId: this.#trace!.traceId,
+      spanId: this.#spanId,
+      parentSpanId: this.#trace!.parentSpanId,
+      actionId: attribution?.actionId ?? null,
+      customerId: attribution?.customerId ?? null,
+      tags: attribution?.tags ?? {},
+      apiKeyId: identity.keyId,
+      keyName: identity.keyName,
+      userId: identity.userId,
+    };
+  }
+
+  /** Something of ours broke. The caller gets an answer if it has none, and what was forwarded still gets its event. */
+  async fail(): Promise<void> {
+    this.#forwarded?.abort();
+    if (this.#answered) this.#exchange.destroy();
+    else this.#refuse(refusal("internal_error", `something went wrong here; the reference is ${this.requestId}.`));
+    this.#ending = { status: this.#sent ? "interrupted" : "denied", denialCode: "internal_error", httpStatus: 500 };
+    await this.#settle().catch((error: unknown) => this.#gateway.log.error({ requestId: this.requestId, err: error }, "event lost"));
+  }
+}
+
+/** Stands for the model of calls that name none. */
+const NO_MODEL = "(none)";

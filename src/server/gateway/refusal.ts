@@ -1,0 +1,50 @@
+import type { ErrorCode } from "@/lib/errors";
+import { HTTP_STATUS } from "@/lib/errors";
+import type { DenialShape, Provider } from "./providers/provider";
+
+/** An answer of our own instead of the provider's. A refusal is an answer, not an error: it is returned, never thrown. */
+export type Refusal = {
+  code: ErrorCode;
+  status: number;
+  /** One sentence that a person reads in their agent's window. */
+  message: string;
+  details: Readonly<Record<string, unknown>> | null;
+};
+
+export function refusal(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> | null = null): Refusal {
+  return { code, status: HTTP_STATUS[code], message: `NullSpend: ${message}`, details };
+}
+
+/**
+ * `x-should-retry` decides for the official SDKs and Claude Code before they look at the status; `Retry-After` is set only where
+ * a retry can help within seconds (CONTRACT §6).
+ */
+const RETRY_HEADERS: Partial<Record<ErrorCode, readonly string[]>> = {
+  mandate_violation: ["x-should-retry", "false"],
+  forbidden: ["x-should-retry", "false"],
+  bad_request: ["x-should-retry", "false"],
+  invalid_upstream: ["x-should-retry", "false"],
+  unpriced_endpoint: ["x-should-retry", "false"],
+  unpriced_model: ["x-should-retry", "false"],
+  ambiguous_body: ["x-should-retry", "false"],
+  concurrency_exceeded: ["retry-after", "1"],
+  upstream_timeout: ["x-should-retry", "false"],
+  budget_unavailable: ["x-should-retry", "true", "retry-after", "1"],
+  overloaded: ["x-should-retry", "true", "retry-after", "1"],
+  shutting_down: ["x-should-retry", "true", "retry-after", "1"],
+};
+
+/** Failures of the way to the provider; everything else of ours is a denial. */
+const NOT_A_DENIAL: ReadonlySet<ErrorCode> = new Set(["upstream_unreachable", "upstream_timeout"]);
+
+export function refusalHeaders(refused: Refusal): string[] {
+  const headers = [...(RETRY_HEADERS[refused.code] ?? [])];
+  if (!NOT_A_DENIAL.has(refused.code)) headers.push("X-NullSpend-Denied", "1");
+  if (refused.code === "shutting_down") headers.push("connection", "close");
+  return headers;
+}
+
+export function refusalBody(provider: Provider, refused: Refusal, requestId: string): Buffer {
+  const shape: DenialShape = { status: refused.status, code: refused.code, message: refused.message, details: refused.details, requestId };
+  return Buffer.from(provider.errorBody(shape));
+}

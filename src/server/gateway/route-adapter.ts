@@ -1,0 +1,108 @@
+import { Readable } from "node:stream";
+import type { Exchange } from "./exchange";
+
+/**
+ * An exchange out of a web Request, for hosts that run Next's route handlers without the custom server. Slower than the node
+ * adapter (every byte passes web streams), and header names arrive in lower case; what reaches provider and caller is the same.
+ */
+export class RouteExchange implements Exchange {
+  readonly method: string;
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  readonly remoteAddress: string | undefined;
+  readonly body: Readable;
+  /** Resolves with the answer once its head is known. */
+  readonly response: Promise<Response>;
+
+  readonly #headers: Headers;
+  readonly #signal: AbortSignal;
+  #respond!: (response: Response) => void;
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #cancelled = false;
+  #ended = false;
+  readonly #abortListeners: (() => void)[] = [];
+  #drainListener: (() => void) | undefined;
+
+  constructor(request: Request) {
+    const url = new URL(request.url);
+    this.method = request.method;
+    this.target = url.pathname + url.search;
+    this.#headers = request.headers;
+    this.rawHeaders = [...request.headers].flat();
+    this.remoteAddress = undefined;
+    this.body = request.body ? Readable.fromWeb(request.body as import("node:stream/web").ReadableStream<Uint8Array>) : Readable.from([]);
+    this.#signal = request.signal;
+    this.#signal.addEventListener("abort", () => this.#onCallerGone());
+    this.response = new Promise((resolve) => {
+      this.#respond = resolve;
+    });
+  }
+
+  header(name: string): string | undefined {
+    return this.#headers.get(name) ?? undefined;
+  }
+
+  get aborted(): boolean {
+    return !this.#ended && (this.#cancelled || this.#signal.aborted);
+  }
+
+  onAbort(listener: () => void): void {
+    if (this.aborted) listener();
+    else this.#abortListeners.push(listener);
+  }
+
+  #onCallerGone(): void {
+    if (this.#ended) return;
+    this.#cancelled = true;
+    for (const listener of this.#abortListeners.splice(0)) listener();
+  }
+
+  writeHead(status: number, rawHeaders: readonly string[], statusMessage?: string): void {
+    const headers = new Headers();
+    for (let i = 0; i < rawHeaders.length; i += 2) headers.append(rawHeaders[i]!, rawHeaders[i + 1]!);
+    const init: ResponseInit = statusMessage ? { status, headers, statusText: statusMessage } : { status, headers };
+    if (status === 204 || status === 205 || status === 304) {
+      this.#ended = true;
+      this.#respond(new Response(null, init));
+      return;
+    }
+    const stream = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        pull: () => {
+          const listener = this.#drainListener;
+          this.#drainListener = undefined;
+          listener?.();
+        },
+        cancel: () => this.#onCallerGone(),
+      },
+      new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }),
+    );
+    this.#respond(new Response(stream, init));
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.#ended || this.#cancelled || !this.#controller) return true;
+    this.#controller.enqueue(chunk);
+    return (this.#controller.desiredSize ?? 1) > 0;
+  }
+
+  onDrain(listener: () => void): void {
+    this.#drainListener = listener;
+  }
+
+  end(chunk?: Uint8Array): void {
+    if (this.#ended || this.#cancelled) return;
+    if (chunk && this.#controller) this.#controller.enqueue(chunk);
+    this.#ended = true;
+    this.#controller?.close();
+  }
+
+  destroy(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#controller?.error(new Error("the provider broke off its answer"));
+  }
+}
