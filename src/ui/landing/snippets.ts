@@ -1,14 +1,14 @@
+import type { Language } from "@/ui/lib/highlight";
+
 /**
  * How each client is pointed at this instance. Two things change everywhere, the base URL and one header; everything else is the
  * client's own code. `snippets.test.ts` runs these against a fake provider, so what a person copies is what was tested.
  */
-export type SnippetLanguage = "js" | "python" | "shell";
-
 export type Snippet = {
   id: string;
   /** As the makers of the client write its name. */
   label: string;
-  language: SnippetLanguage;
+  language: Language;
   /** How to install or name the file; shown above the code. */
   setup: string;
   code: string;
