@@ -1,0 +1,42 @@
+import { createRestHandler } from "@/adapters/http";
+import { publicId, uuidv7 } from "@/lib/ids";
+import { type Exchange, handleCall } from "@/server/gateway";
+import { normaliseGatewayPath, providers } from "@/server/gateway/providers";
+import type { Runtime } from "@/server/runtime";
+
+/** What answers before Next: REST and the gateway, over any exchange. */
+export type RequestHandler = {
+  /** @param target path and query as sent. */
+  serves(method: string, target: string): boolean;
+  /** Resolves when the answer is over and what it cost is recorded. Never rejects. */
+  handle(exchange: Exchange): Promise<void>;
+  /** WebSockets would go around metering, so gateway paths refuse them in words. */
+  refuseUpgrade(target: string): { status: string; text: string };
+};
+
+const GATEWAY_PATH = /^\/(v1|openai|anthropic)(\/|\?|$)/;
+
+export function createRequestHandler(runtime: Runtime): RequestHandler {
+  const rest = createRestHandler(runtime);
+  return {
+    serves: (method, target) => rest.matches(method, pathOf(target)) || GATEWAY_PATH.test(target),
+    handle: (exchange) => (rest.matches(exchange.method, pathOf(exchange.target)) ? rest.handle(exchange) : handleCall(exchange, runtime.gateway)),
+    refuseUpgrade(target) {
+      if (!GATEWAY_PATH.test(target)) return { status: "404 Not Found", text: JSON.stringify({ error: { code: "not_found", message: "There is no WebSocket here.", details: null } }) };
+      const provider = providers[normaliseGatewayPath(target, false)?.provider ?? "openai"];
+      const text = provider.errorBody({
+        status: 501,
+        code: "unsupported_endpoint",
+        message: "NullSpend: WebSocket connections cannot be metered and are not supported; use HTTP.",
+        details: null,
+        requestId: publicId("event", uuidv7(Date.now())),
+      });
+      return { status: "501 Not Implemented", text };
+    },
+  };
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf("?");
+  return query === -1 ? target : target.slice(0, query);
+}

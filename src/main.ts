@@ -1,0 +1,156 @@
+// The process: environment → runtime → HTTP server (gateway and REST first, then Next) → drain on SIGTERM.
+import { EventEmitter } from "node:events";
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import next from "next";
+import { createRequestHandler } from "@/adapters/request-handler";
+import { setRuntime } from "@/adapters/runtime";
+import { EnvError, readEnv } from "@/lib/env";
+import { createLogger } from "@/lib/logger";
+import { NodeExchange } from "@/server/gateway";
+import { startRuntime } from "@/server/runtime";
+
+const startedAt = performance.now();
+/** Open streams get so long after SIGTERM (CONTRACT §14). */
+const DRAIN_MS = 30_000;
+
+function readEnvOrExit(): ReturnType<typeof readEnv> {
+  try {
+    return readEnv(process.env);
+  } catch (error) {
+    if (!(error instanceof EnvError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(78);
+  }
+}
+
+const env = readEnvOrExit();
+const log = createLogger({ level: env.logLevel });
+const dev = env.nodeEnv === "development";
+
+const runtime = await startRuntime({ env, log, root: process.cwd() }).catch((error: unknown) => {
+  process.stderr.write(`NullSpend could not start: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});
+setRuntime(runtime);
+void runtime.databaseDied?.then((error) => {
+  log.fatal({ err: error }, "the embedded database died");
+  process.exit(70);
+});
+
+const server = http.createServer({ requestTimeout: 0, headersTimeout: 20_000, keepAliveTimeout: 65_000, maxHeaderSize: 65_536 });
+const upgraded = new Set<Duplex>();
+let inFlight = 0;
+let closingSince: number | undefined;
+let nextHandler: ((request: IncomingMessage, response: ServerResponse) => Promise<void>) | undefined;
+
+const handler = createRequestHandler(runtime);
+server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+  inFlight += 1;
+  response.once("close", () => {
+    inFlight -= 1;
+  });
+  if (closingSince !== undefined) response.setHeader("connection", "close");
+  if (handler.serves(request.method ?? "GET", request.url ?? "/")) {
+    void handler.handle(new NodeExchange(request, response));
+    return;
+  }
+  if (!nextHandler) {
+    response.writeHead(503, { "retry-after": "1", "content-type": "text/plain" }).end("NullSpend is starting.\n");
+    return;
+  }
+  void nextHandler(request, response);
+});
+
+// Next adds its own listener for upgrades to the server it is given: a decoy keeps unmatched upgrades from staying open for ever.
+const nextSide = new EventEmitter();
+server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+  upgraded.add(socket);
+  socket.once("close", () => upgraded.delete(socket));
+  socket.on("error", () => socket.destroy());
+  const target = request.url ?? "/";
+  if (dev && target.startsWith("/_next/") && nextSide.listenerCount("upgrade") > 0) {
+    nextSide.emit("upgrade", request, socket, head);
+    return;
+  }
+  const body = handler.refuseUpgrade(target);
+  socket.end(
+    `HTTP/1.1 ${body.status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body.text)}\r\n\r\n${body.text}`,
+    () => socket.destroy(),
+  );
+});
+
+server.on("clientError", (_error: Error, socket: Duplex) => {
+  if (!socket.writable) return;
+  socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+});
+
+await new Promise<void>((resolve, reject) => {
+  server.once("error", reject);
+  server.listen(env.port, resolve);
+}).catch((error: NodeJS.ErrnoException) => {
+  const reason = error.code === "EADDRINUSE" ? `port ${env.port} is in use; set PORT to another one` : error.message;
+  process.stderr.write(`NullSpend could not start: ${reason}\n`);
+  process.exit(1);
+});
+const address = server.address();
+const port = typeof address === "object" && address ? address.port : env.port;
+const origin = env.publicUrl ?? `http://localhost:${port}`;
+// next-auth builds its links from these, and reads them from the environment alone.
+process.env.NEXTAUTH_URL = origin;
+process.env.NEXTAUTH_SECRET = runtime.secrets.nextAuthSecret;
+
+const app = next({ dev, hostname: "localhost", port, httpServer: nextSide as unknown as http.Server });
+await app.prepare();
+nextHandler = app.getRequestHandler();
+if (dev) (app as unknown as { setupWebSocketHandler?(server: unknown): void }).setupWebSocketHandler?.(nextSide);
+
+log.info({ durationMs: Math.round(performance.now() - startedAt) }, `listening on ${origin}`);
+process.stderr.write(greeting());
+
+function greeting(): string {
+  const lines = ["", `  NullSpend is ready at ${origin}`, ""];
+  if (runtime.firstRun.organisations === 0) {
+    lines.push("  There is no key yet. Make one in another terminal:", "", "    npm run nullspend -- init", "");
+    lines.push("  or start with NULLSPEND_INIT_USER_EMAIL and NULLSPEND_INIT_API_KEY set (see .env.example).", "");
+  }
+  lines.push(`  OpenAI clients:     base URL ${origin}/v1`, `  Anthropic clients:  base URL ${origin}`);
+  lines.push("  and the header      X-NullSpend-Key: <your key>", "");
+  return `${lines.join("\n")}\n`;
+}
+
+async function stop(signal: string): Promise<void> {
+  if (closingSince !== undefined) {
+    // npm hands on the terminal's Ctrl+C, so one arrives twice; only a later one means "now".
+    if (performance.now() - closingSince < 1500) return;
+    process.exit(1);
+  }
+  closingSince = performance.now();
+  log.info({}, `${signal}: stopping, ${inFlight} requests open`);
+  runtime.beginShutdown();
+  const closed = new Promise<"drained">((resolve) => server.close(() => resolve("drained")));
+  server.closeIdleConnections();
+  for (const socket of upgraded) socket.destroy();
+  const idle = setInterval(() => server.closeIdleConnections(), 200);
+  const deadline = new Promise<"deadline">((resolve) => setTimeout(() => resolve("deadline"), DRAIN_MS).unref());
+  const outcome = await Promise.race([closed, deadline]);
+  clearInterval(idle);
+  if (outcome === "deadline") server.closeAllConnections();
+  await app.close().catch((error: unknown) => log.warn({ err: error }, "Next did not close"));
+  const { unsettled } = await runtime.stop();
+  if (unsettled > 0) log.error({}, `${unsettled} settlements could not be written`);
+  log.info({ durationMs: Math.round(performance.now() - closingSince) }, "stopped");
+  process.exit(unsettled > 0 ? 1 : 0);
+}
+
+process.on("SIGTERM", () => void stop("SIGTERM"));
+process.on("SIGINT", () => void stop("SIGINT"));
+// Next registers listeners of its own for both, after which a thrown error would only be logged.
+process.on("uncaughtException", (error) => {
+  log.fatal({ err: error }, "uncaught exception");
+  void stop("uncaughtException");
+});
+process.on("unhandledRejection", (error) => {
+  log.fatal({ err: error }, "unhandled rejection");
+  void stop("unhandledRejection");
+});

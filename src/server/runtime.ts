@@ -1,0 +1,160 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { PrismaClient } from "@/generated/prisma/client";
+import { type Clock, systemClock } from "@/lib/clock";
+import { createPrisma, migrate } from "@/lib/db";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "@/lib/db/embedded";
+import type { Env } from "@/lib/env";
+import type { Logger } from "@/lib/logger";
+import { type Secrets, loadSecrets } from "@/lib/secrets";
+import { type PollingKeyAuthenticator, createKeyAuthenticator } from "@/server/api-key";
+import { DEFAULT_GATEWAY_LIMITS, type Gateway, type GatewayLimits, createCallPricing, createUpstreams } from "@/server/gateway";
+import { type SettleDoor, createSettleDoor } from "@/server/ledger";
+import { createGatewayMetrics } from "@/server/metrics";
+import { initFromEnv } from "@/server/org";
+import { type PriceBook, createListPriceBook, createOverrideStore, createPriceBook } from "@/server/pricing";
+
+/** Everything a process is made of, built once. */
+export type Runtime = {
+  env: Env;
+  secrets: Secrets;
+  log: Logger;
+  clock: Clock;
+  prisma: PrismaClient;
+  databaseUrl: string;
+  authenticator: PollingKeyAuthenticator;
+  settleDoor: SettleDoor;
+  priceBook: PriceBook;
+  gateway: Gateway;
+  /** Set when this process runs the embedded database; resolves if it dies. */
+  databaseDied: Promise<Error> | undefined;
+  /** What this process did on a first start that a person should be told. */
+  firstRun: { organisations: number };
+  /** Whether calls can be decided and recorded now. */
+  ready(): Promise<Readiness>;
+  /** New calls are refused from here on. */
+  beginShutdown(): void;
+  /** Settles what is left, then closes everything. Answers how many settlements could not be made durable. */
+  stop(): Promise<{ unsettled: number }>;
+};
+
+export type Readiness = { ready: boolean; checks: { database: boolean; migrations: boolean; accepting: boolean; stopping: boolean } };
+
+export type RuntimeOptions = {
+  env: Env;
+  log: Logger;
+  /** The project's folder; migrations and the database's worker are found from here. */
+  root: string;
+  clock?: Clock;
+  limits?: Partial<GatewayLimits>;
+};
+
+/** How long `stop` waits for the database to take what is left in memory. */
+const DRAIN_MS = 15_000;
+const READY_TIMEOUT_MS = 1_000;
+
+export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { env, log, root, clock = systemClock } = options;
+  const secrets = loadSecrets(env);
+  const embedded = env.database.kind === "embedded" ? await startEmbedded(env.database.dataDir, root) : undefined;
+  const databaseUrl = env.database.kind === "external" ? env.database.url : embedded!.url;
+
+  await migrate({ connectionString: databaseUrl, migrationsDir: join(root, "prisma/migrations"), log: (line) => log.info({}, line) });
+  const prisma = createPrisma(databaseUrl);
+  await initFromEnv({ prisma, env, clock });
+
+  const authenticator = createKeyAuthenticator({ connectionString: databaseUrl, clock, log });
+  authenticator.start();
+  const settleDoor = createSettleDoor({ connectionString: databaseUrl, clock, log });
+  const overrides = createOverrideStore({ prisma });
+  const priceBook = createPriceBook({ list: createListPriceBook(), overrides });
+  const upstreams = createUpstreams({
+    openai: env.gateway.openaiUpstreamUrl,
+    anthropic: env.gateway.anthropicUpstreamUrl,
+    allowList: env.gateway.upstreamAllowlist,
+  });
+  const openCalls = new Map<string, number>();
+  const metrics = createGatewayMetrics({
+    backlog: () => settleDoor.backlog,
+    openCalls: () => [...openCalls.values()].reduce((sum, count) => sum + count, 0),
+  });
+
+  let stopping = false;
+  const gateway: Gateway = {
+    authenticator,
+    settleDoor,
+    pricing: createCallPricing({ priceBook, overrides }),
+    upstreams,
+    clock,
+    log,
+    metrics,
+    limits: { ...DEFAULT_GATEWAY_LIMITS, bodyBytesMax: env.gateway.bodyBytesMax, ...options.limits },
+    openCalls,
+    isShuttingDown: () => stopping,
+  };
+
+  return {
+    env,
+    secrets,
+    log,
+    clock,
+    prisma,
+    databaseUrl,
+    authenticator,
+    settleDoor,
+    priceBook,
+    gateway,
+    databaseDied: embedded?.died,
+    firstRun: { organisations: await prisma.organisation.count() },
+    async ready() {
+      const database = await answersInTime(prisma);
+      const checks = { database, migrations: true, accepting: settleDoor.accepting, stopping };
+      return { ready: database && checks.accepting && !stopping, checks };
+    },
+    beginShutdown() {
+      stopping = true;
+    },
+    async stop() {
+      stopping = true;
+      await upstreams.close();
+      const unsettled = await settleDoor.drain(DRAIN_MS);
+      await settleDoor.stop();
+      await authenticator.stop();
+      await prisma.$disconnect();
+      await embedded?.stop();
+      return { unsettled };
+    },
+  };
+}
+
+async function answersInTime(prisma: PrismaClient): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((done) => {
+    timer = setTimeout(() => done(false), READY_TIMEOUT_MS);
+  });
+  const answer = prisma.$queryRaw`select 1`.then(
+    () => true,
+    () => false,
+  );
+  const ready = await Promise.race([answer, late]);
+  clearTimeout(timer);
+  return ready;
+}
+
+/** Says where the running database is, so that the command line tool can talk to it while this process holds the folder. */
+export const databaseUrlFile = (dataDir: string): string => join(dataDir, "postgres.url");
+
+async function startEmbedded(dataDir: string, root: string): Promise<EmbeddedPostgres> {
+  const folder = resolve(root, dataDir);
+  if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const database = await startEmbeddedPostgres({ dataDir: join(folder, "postgres") });
+  const file = databaseUrlFile(folder);
+  writeFileSync(file, `${database.url}\n`, { mode: 0o600 });
+  return {
+    ...database,
+    async stop() {
+      rmSync(file, { force: true });
+      await database.stop();
+    },
+  };
+}
