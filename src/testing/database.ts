@@ -1,13 +1,14 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { cp, mkdtemp, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Client, type Pool } from "pg";
 import type { PrismaClient } from "@/generated/prisma/client";
 import { createPool, createPrisma } from "@/lib/db";
 import { startEmbeddedPostgres } from "@/lib/db/embedded";
 import { listMigrations, migrate } from "@/lib/db/migrate";
-import { pgliteWorkerUrl } from "./pglite-worker-bundle";
+import { cacheFolder, pgliteWorkerUrl } from "./pglite-worker-bundle";
 
 export const migrationsDir = join(import.meta.dirname, "../../prisma/migrations");
 
@@ -24,7 +25,9 @@ export type TestDatabase = {
 /** The reason to give where a test is skipped for want of a real server. */
 export const NEEDS_REAL_POSTGRES = "needs a real Postgres (TEST_DATABASE_URL): the embedded one runs one transaction at a time";
 
-const SERVER_URL = process.env.TEST_DATABASE_URL ?? "postgres://postgres@127.0.0.1:5432/postgres";
+/** `embedded` runs everything on the embedded database even where a server answers. */
+const GIVEN_URL = process.env.TEST_DATABASE_URL;
+const SERVER_URL = GIVEN_URL ?? "postgres://postgres@127.0.0.1:5432/postgres";
 /** Databases of runs that were killed are dropped when they are older than this. */
 const LEFT_OVER_AFTER_S = 6 * 3600;
 /** Held while the template is looked for and made: test files start side by side. */
@@ -60,13 +63,14 @@ export async function createEmptyDatabase(): Promise<{ connectionString: string;
 }
 
 async function connectToServer(): Promise<Client | undefined> {
+  if (GIVEN_URL === "embedded") return undefined;
   const client = new Client({ connectionString: SERVER_URL, connectionTimeoutMillis: 5_000 });
   client.on("error", () => {});
   try {
     await client.connect();
     return client;
   } catch (error) {
-    if (process.env.TEST_DATABASE_URL !== undefined) throw new Error("TEST_DATABASE_URL does not answer", { cause: error });
+    if (GIVEN_URL !== undefined) throw new Error("TEST_DATABASE_URL does not answer", { cause: error });
     return undefined;
   }
 }
@@ -85,13 +89,32 @@ async function createOnServer(server: Client): Promise<TestDatabase> {
 async function createEmbedded(): Promise<TestDatabase> {
   const folder = await mkdtemp(join(tmpdir(), "nullspend-test-"));
   const dataDir = join(folder, "postgres");
-  const embedded = await startEmbeddedPostgres({ dataDir, maxConnections: 40, workerUrl: await pgliteWorkerUrl() });
-  await migrate({ connectionString: embedded.url, migrationsDir });
+  await cp(await ensureEmbeddedTemplate(), dataDir, { recursive: true });
+  const embedded = await startEmbeddedPostgres({ dataDir, workerUrl: await pgliteWorkerUrl() });
   const remove = async () => {
     await embedded.stop();
     await rm(folder, { recursive: true, force: true });
   };
   return open({ connectionString: embedded.url, isRealPostgres: false, remove });
+}
+
+/** @returns the folder of an embedded database with all migrations applied: making one takes seconds, copying it does not. */
+async function ensureEmbeddedTemplate(): Promise<string> {
+  const template = join(cacheFolder, `pglite-${await hashOfMigrations()}`);
+  if (existsSync(template)) return template;
+
+  const unfinished = await mkdtemp(join(tmpdir(), "nullspend-template-"));
+  const dataDir = join(unfinished, "postgres");
+  const embedded = await startEmbeddedPostgres({ dataDir, workerUrl: await pgliteWorkerUrl() });
+  await migrate({ connectionString: embedded.url, migrationsDir });
+  await embedded.stop();
+  // Copied to its file system first and then renamed, so that the name always stands for a whole one. Test files that start side
+  // by side may each make it; the first one stays.
+  const copy = `${template}.${basename(unfinished)}`;
+  await cp(dataDir, copy, { recursive: true });
+  await rename(copy, template).catch(() => rm(copy, { recursive: true, force: true }));
+  await rm(unfinished, { recursive: true, force: true });
+  return template;
 }
 
 function open(database: { connectionString: string; isRealPostgres: boolean; remove: () => Promise<void> }): TestDatabase {

@@ -5,8 +5,8 @@ import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "../..");
-/** Inside node_modules, so that the bundle finds the packages it leaves out and no tool looks at it. */
-const folder = join(root, "node_modules/.cache/nullspend");
+/** What tests make once. Inside node_modules, so that the bundle finds the packages it leaves out and no tool looks at it. */
+export const cacheFolder = join(root, "node_modules/.cache/nullspend");
 
 let bundled: Promise<URL> | undefined;
 
@@ -17,9 +17,9 @@ export function pgliteWorkerUrl(): Promise<URL> {
 }
 
 async function bundle(): Promise<URL> {
-  const file = join(folder, "pglite-worker.mjs");
-  const own = join(folder, `pglite-worker.${process.pid}-${randomBytes(4).toString("hex")}.mjs`);
-  await mkdir(folder, { recursive: true });
+  const file = join(cacheFolder, "pglite-worker.mjs");
+  const own = join(cacheFolder, `pglite-worker.${process.pid}-${randomBytes(4).toString("hex")}.mjs`);
+  await mkdir(cacheFolder, { recursive: true });
   await build({
     absWorkingDir: root,
     entryPoints: ["src/lib/db/embedded/pglite-worker.ts"],
