@@ -1,10 +1,9 @@
+import { isRawKey } from "@/server/api-key";
+
 /** Which of the caller's headers go upstream, and which credential is whose (CONTRACT §2, §3). */
 
-export const RAW_KEY_LENGTH = 43;
+const RAW_KEY_LENGTH = 43;
 const RAW_KEY_MARK = "ns_live_sk_";
-const RAW_KEY = /^ns_live_sk_[0-9a-f]{32}$/;
-
-export const isRawKey = (text: string): boolean => RAW_KEY.test(text);
 
 /** Content codings whose bytes we can read on the side; asking for others would blind the meter. */
 export type DecodableEncodings = ReadonlySet<string>;
