@@ -8,7 +8,7 @@ import type { PrismaClient } from "@/generated/prisma/client";
 import { createPool, createPrisma } from "@/lib/db";
 import { startEmbeddedPostgres } from "@/lib/db/embedded";
 import { listMigrations, migrate } from "@/lib/db/migrate";
-import { cacheFolder, pgliteWorkerUrl } from "./pglite-worker-bundle";
+import { cacheFolder, pgliteWorkerUrl } from "./bundle";
 
 export const migrationsDir = join(import.meta.dirname, "../../prisma/migrations");
 
