@@ -3,7 +3,7 @@ import pino from "pino";
 import { Pool } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock, type Clock } from "@/lib/clock";
-import { bumpConfigVersion } from "@/server/org";
+import { bumpConfigVersion } from "@/server/config-version";
 import { createTestDatabase, type TestDatabase } from "@/testing/database";
 import { createApiKey, createMember, createOrganisation, type TestApiKey, type TestOrganisation } from "@/testing/factories";
 import { createKeyAuthenticator, type PollingKeyAuthenticator } from "./authenticator";

@@ -1,5 +1,13 @@
 export { createKeyAuthenticator, type KeyAuthenticatorOptions, type PollingKeyAuthenticator } from "./authenticator";
+export { createApiKey, insertApiKey, type CreatedApiKey } from "./create";
 export { SCOPES, type Authentication, type KeyAuthenticator, type KeyIdentity, type KeyRestrictions, type Scope } from "./identity";
+export { CreateApiKeyInput, ListApiKeysInput, RotateApiKeyInput, UpdateApiKeyInput } from "./input";
+export { introspect, type Introspection } from "./introspect";
+export { getApiKey, listApiKeys } from "./list";
 export { hashRawKey, isRawKey } from "./raw-key";
+export type { ApiKeyRecord } from "./record";
 export { parseStoredRestrictions, RestrictionsInput } from "./restrictions";
+export { revokeApiKey } from "./revoke";
+export { rotateApiKey, type RotatedApiKey } from "./rotate";
 export { DEFAULT_SCOPES, effectiveScopes } from "./scopes";
+export { updateApiKey } from "./update";

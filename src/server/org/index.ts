@@ -1,3 +1,5 @@
-// init.ts is not exported here: it makes keys, and the api-key domain stands on this one.
-export { bumpConfigVersion } from "./bump-config-version";
-export { assertAllowed, hasRole, isAllowed, type AccessRule } from "./access";
+export { assertAllowed, hasRole, isAllowed, type AccessRule } from "@/server/access";
+export { bumpConfigVersion } from "@/server/config-version";
+export { createOrganisationWithOwner } from "./create-organisation";
+export { getOrganisation, listOrganisationsOfUser, type OrganisationRecord } from "./get-organisation";
+export { initFromEnv, type InitOutcome } from "./init";

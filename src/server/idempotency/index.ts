@@ -1,0 +1,1 @@
+export { deleteExpiredIdempotencyRecords, withIdempotency, type IdempotentAnswer, type IdempotentAttempt } from "./with-idempotency";
