@@ -42,15 +42,15 @@ export function readUpstreamHead(rawHeaders: readonly Buffer[]): UpstreamHead {
   };
   let connectionNames: Set<string> | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]!.length !== 10 || rawHeaders[i]!.latin1Slice().toLowerCase() !== "connection") continue;
+    if (rawHeaders[i]!.length !== 10 || rawHeaders[i]!.toString("latin1").toLowerCase() !== "connection") continue;
     connectionNames ??= new Set();
-    for (const part of rawHeaders[i + 1]!.latin1Slice().toLowerCase().split(",")) connectionNames.add(part.trim());
+    for (const part of rawHeaders[i + 1]!.toString("latin1").toLowerCase().split(",")) connectionNames.add(part.trim());
   }
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!.latin1Slice();
+    const name = rawHeaders[i]!.toString("latin1");
     const lower = name.toLowerCase();
     if (NOT_PASSED.has(lower) || OWN_PREFIXES.some((prefix) => lower.startsWith(prefix)) || connectionNames?.has(lower)) continue;
-    const value = rawHeaders[i + 1]!.latin1Slice();
+    const value = rawHeaders[i + 1]!.toString("latin1");
     switch (lower) {
       case "server-timing":
         head.serverTiming = head.serverTiming === undefined ? value : `${head.serverTiming}, ${value}`;

@@ -1,4 +1,4 @@
-import type { UsageReport } from "@/server/metering/usage";
+import type { UsageQuantities, UsageReport } from "@/server/metering/usage";
 import type { ToolCall } from "@/server/events/cost-event";
 
 export type ProviderName = "openai" | "anthropic";
@@ -31,6 +31,15 @@ export type RequestFacts = {
   background: boolean;
   /** Claude Code and others name their session in the body; used when no header does. */
   sessionId?: string;
+  /** How hard the model is asked to think, in the provider's word (`low`, `high`, `none`, …). */
+  reasoningEffort?: string;
+  /** Anthropic: tokens the model may think at most. */
+  thinkingBudget?: number;
+  /** Anthropic's fast mode or data region, where asked for. */
+  speed?: string;
+  inferenceGeo?: string;
+  /** Speech: characters (code points) to be spoken. */
+  inputCharacters?: number;
 };
 
 export type ReadRequestResult =
@@ -43,16 +52,32 @@ export type Metered = {
   usage?: UsageReport;
   /** True once the usage is the final one (Anthropic tells input first and output cumulatively). */
   usageComplete: boolean;
-  /** The protocol's own end was seen: `[DONE]`, `message_stop`, `response.completed`, or a whole JSON document. */
+  /** Figures of the usage that cannot be counts (negative, fractional, text). Any makes `usage` undefined. */
+  unreadable?: string[];
+  /** Model and tier that served, also where no usage was told. */
+  model?: string;
+  serviceTier?: string;
+  /**
+   * The protocol's own end was seen: `[DONE]`, `message_stop`, `response.completed`, or a whole JSON document. A body with no
+   * end of its own (audio, plain text) ends where HTTP says it does, that is when `end` is called.
+   */
   terminal: boolean;
-  /** Output text seen so far, for counting when the provider tells no usage. */
+  /** Output text seen so far, for counting when the provider tells no usage; empty once it has. */
   visibleText: string;
-  /** Items in the output that are billed by the call, seen so far (`web_search`, `code_execution`, …). */
+  /** Characters of output text past what is held in `visibleText`. */
+  visibleCharactersDropped?: number;
+  /** Items in the output that are billed by the call, seen so far; once usage is told they are in it. */
+  billedItems?: Pick<UsageQuantities, "web_search" | "file_search" | "code_execution">;
+  /** The provider's id of this request, where the body names it (errors of Anthropic). */
   requestId?: string;
+  /** The id of the answer itself: `chatcmpl-…`, `resp_…`, `msg_…`. */
+  responseId?: string;
   stopReason?: string;
   toolCalls: ToolCall[];
-  /** An error the provider put inside a 200 stream. */
+  /** Code or type of an error the provider put inside a 200 answer. Never its message, which may repeat what the caller sent. */
   inBandError?: string;
+  /** OpenAI Responses: the `sequence_number` that the stream's next event would have. */
+  nextSequenceNumber?: number;
 };
 
 /** Reads an answer on the side. Never throws, never holds up bytes; what it cannot read it leaves unknown. */
@@ -79,11 +104,12 @@ export interface Provider {
   readonly name: ProviderName;
   /** @param path without query, e.g. `/v1/chat/completions`. */
   classify(method: string, path: string): Endpoint;
-  readRequest(endpoint: Endpoint, body: Uint8Array): ReadRequestResult;
+  /** @param contentType of the request: names the boundary of a multipart body, which cannot be guessed from its bytes. */
+  readRequest(endpoint: Endpoint, body: Uint8Array, contentType?: string): ReadRequestResult;
   /** @param contentType of the answer; decides between JSON and SSE, with a sniff of the first bytes where it lies. */
   meter(input: { endpoint: Endpoint; contentType: string | undefined; facts: RequestFacts | undefined }): ResponseMeter;
   /** Error body in the provider's own shape (CONTRACT §6), as JSON text. */
   errorBody(denial: DenialShape): string;
-  /** A stream that we end: the provider's in-band error event, ready to be written. */
-  inBandError(input: { endpoint: Endpoint; denial: DenialShape }): string;
+  /** A stream that we end: the provider's in-band error event, ready to be written after a whole event. */
+  inBandError(input: { endpoint: Endpoint; denial: DenialShape; sequenceNumber?: number }): string;
 }
