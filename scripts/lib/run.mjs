@@ -49,19 +49,22 @@ export function runNpm(args, env = {}) {
 }
 
 /**
- * Runs a program whose output should be seen while it works, and resolves to its exit code.
- * A signal to this script is handed on, so that nothing is left running when it is stopped.
+ * Runs a program whose output should be seen while it works, and resolves to its exit code. A signal to this script is handed on,
+ * and ends this script too once the program has gone, so that nothing is left running and nothing further is started.
  */
 export function follow(file, args, env = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file, ...args], { stdio: "inherit", env: { ...process.env, ...env } });
-    const handOn = (signal) => child.kill(signal);
-    process.on("SIGINT", handOn);
-    process.on("SIGTERM", handOn);
+    let stopped = false;
+    const stop = (signal) => {
+      stopped = true;
+      child.kill(signal);
+    };
+    process.on("SIGINT", stop).on("SIGTERM", stop);
     child.once("error", reject);
     child.once("exit", (code) => {
-      process.off("SIGINT", handOn);
-      process.off("SIGTERM", handOn);
+      process.off("SIGINT", stop).off("SIGTERM", stop);
+      if (stopped) process.exit(130);
       resolve(code ?? 1);
     });
   });

@@ -38,7 +38,10 @@ export function secretProblem(name: SecretName, value: string): string | undefin
 
   const key = parseEncryptionKey(value);
   if (!key) return `is not usable, expected ${expected}`;
-  return isPlaceholder(key.toString("latin1")) ? `is a placeholder in base64 or hex, expected ${expected}` : undefined;
+  const bytes = key.toString("latin1");
+  // Bytes that are all printable are a text in disguise; random ones never are.
+  const isDisguised = isMonotonous(bytes) || isRepeated(bytes) || (/^[ -~]+$/.test(bytes) && isPlaceholder(bytes));
+  return isDisguised ? `is a placeholder in base64 or hex, expected ${expected}` : undefined;
 }
 
 /** The key's 32 bytes from hex or base64 (also its URL-safe form); undefined for anything else. */
