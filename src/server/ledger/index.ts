@@ -1,0 +1,9 @@
+export type { Settlement, SettleDoor, SettleResult } from "./settle-door";
+export {
+  createSettleDoor,
+  SETTLE_LIMITS,
+  type MeasuredSettleDoor,
+  type SettleDoorOptions,
+  type SettleLimits,
+  type SettleStats,
+} from "./settle";
