@@ -23,7 +23,7 @@ type CodeBlockProps = {
 export function CodeBlock({ code, language, title, what, markOf }: CodeBlockProps) {
   const lines = code.trimEnd().split("\n");
   return (
-    <figure className="flex min-w-0 flex-col overflow-hidden rounded-card border border-line bg-sunken">
+    <figure className="flex min-w-0 grow flex-col overflow-hidden rounded-card border border-line bg-sunken">
       <figcaption className="flex items-center justify-between gap-3 border-b border-line py-1.5 pr-1.5 pl-4">
         <span className="min-w-0 font-mono text-micro break-words text-ink-muted">{title}</span>
         <CopyButton text={code} what={what} />

@@ -44,7 +44,7 @@ export function SiteFooter() {
   return (
     <footer className="border-t border-line">
       <div className="mx-auto flex w-full max-w-6xl flex-wrap items-center justify-between gap-x-8 gap-y-3 px-5 py-8 text-small text-ink-muted sm:px-8">
-        <p>This page asks nobody but this instance.</p>
+        <p>This page loads nothing from anywhere but this instance.</p>
         <nav aria-label="For machines" className="flex flex-wrap gap-x-6 gap-y-2">
           <a href="/openapi.json" className="link rounded-control py-1 hover:text-ink">
             openapi.json

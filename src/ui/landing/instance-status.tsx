@@ -89,19 +89,19 @@ export function InstanceStatus({ originFromRequest }: { originFromRequest: strin
           {title}
         </p>
       </div>
+      <div className="border-b border-line px-5 py-3 text-small">
+        <p className="text-pretty">{explanation}</p>
+        <p className="text-ink-muted tabular-nums">
+          {at === undefined ? (
+            "Not checked yet"
+          ) : (
+            <>
+              Checked at <time dateTime={at.toISOString()}>{at.toLocaleTimeString(undefined, { timeStyle: "medium" })}</time>
+            </>
+          )}
+        </p>
+      </div>
       <dl className="text-small">
-        <Row term="State">
-          <span className="block">{explanation}</span>
-          <span className="block text-ink-muted">
-            {at === undefined ? (
-              "Not checked yet"
-            ) : (
-              <>
-                Checked <time dateTime={at.toISOString()}>{at.toLocaleTimeString(undefined, { timeStyle: "medium" })}</time>
-              </>
-            )}
-          </span>
-        </Row>
         <Row term="OpenAI base URL">
           <code className="font-mono break-all">{origin}/v1</code>
         </Row>

@@ -88,17 +88,17 @@ export function LandingPage({ originFromRequest }: { originFromRequest: string }
           title="See what a call cost"
           aside={
             <p className="text-small text-ink-muted">
-              Every answer names its cost event in <code className="font-mono text-ink">X-NullSpend-Request-Id</code>. The event has the
-              tokens, the price of each and the sum, and says how it is known.
+              Every answer names its cost event in <code className="font-mono whitespace-nowrap text-ink">X-NullSpend-Request-Id</code>. The
+              event has the tokens, the price of each and the sum, and says how it is known.
             </p>
           }
         >
-          <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
-            <div className="grid gap-6">
-              <CostLookup originFromRequest={originFromRequest} />
+          <div className="grid gap-8">
+            <CostLookup originFromRequest={originFromRequest} />
+            <div className="grid items-start gap-8 md:grid-cols-[minmax(0,1fr)_23rem] lg:gap-10">
               <CostBases />
+              <Receipt />
             </div>
-            <Receipt />
           </div>
         </Section>
 
@@ -110,8 +110,8 @@ export function LandingPage({ originFromRequest }: { originFromRequest: string }
           <dl className="grid gap-x-8 gap-y-7 text-small sm:grid-cols-2">
             <Fact term="The bytes stay the same">
               Your program gets the bytes the provider sent, streams included. One thing is asked for on the way: the usage of a streamed
-              OpenAI chat, which is taken out again. <code className="font-mono text-ink">X-NullSpend-Usage: passthrough</code> turns that
-              off.
+              OpenAI chat, which is taken out again.{" "}
+              <code className="font-mono whitespace-nowrap text-ink">X-NullSpend-Usage: passthrough</code> turns that off.
             </Fact>
             <Fact term="Your provider key passes through">
               It goes on in the header it came in. It is not stored and not logged. Your NullSpend key never goes to the provider.

@@ -12,20 +12,20 @@ export function Receipt() {
         <span className="text-small font-medium">Receipt of one call</span>
         <span className="font-mono text-micro text-ink-muted">Example</span>
       </figcaption>
-      <table className="w-full font-mono text-[0.8125rem] tabular-nums">
+      <table className="w-full font-mono text-[0.8125rem]">
         <caption className="sr-only">gpt-5-mini through OpenAI: tokens, price per million and amount in dollars</caption>
         <thead>
           <tr className="text-micro text-ink-muted">
             <th scope="col" className="pt-3 pb-1 text-left font-normal">
               gpt-5-mini
             </th>
-            <th scope="col" className="pt-3 pb-1 text-right font-normal">
+            <th scope="col" className="pt-3 pb-1 pl-4 text-right font-normal">
               Tokens
             </th>
-            <th scope="col" className="pt-3 pb-1 text-right font-normal max-[26rem]:hidden">
+            <th scope="col" className="pt-3 pb-1 pl-4 text-right font-normal max-[26rem]:hidden">
               $ per M
             </th>
-            <th scope="col" className="pt-3 pb-1 text-right font-normal">
+            <th scope="col" className="pt-3 pb-1 pl-4 text-right font-normal">
               Amount
             </th>
           </tr>
@@ -33,12 +33,12 @@ export function Receipt() {
         <tbody>
           {LINES.map((line) => (
             <tr key={line.unit}>
-              <th scope="row" className="py-1 text-left font-normal">
+              <th scope="row" className="py-0.5 text-left font-normal">
                 {line.unit}
               </th>
-              <td className="py-1 text-right">{line.quantity}</td>
-              <td className="py-1 text-right text-ink-muted max-[26rem]:hidden">{line.price}</td>
-              <td className="py-1 text-right">{line.amount}</td>
+              <td className="py-0.5 pl-4 text-right">{line.quantity}</td>
+              <td className="py-0.5 pl-4 text-right text-ink-muted max-[26rem]:hidden">{line.price}</td>
+              <td className="py-0.5 pl-4 text-right">{line.amount}</td>
             </tr>
           ))}
         </tbody>

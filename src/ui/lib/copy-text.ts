@@ -16,8 +16,8 @@ function copyBySelection(text: string): boolean {
   const area = document.createElement("textarea");
   area.value = text;
   area.readOnly = true;
-  // Fixed and out of sight, so that neither page nor keyboard on a phone moves.
-  area.className = "sr-only";
+  // Fixed and unseen, so that neither page nor keyboard on a phone moves. Not "sr-only": its nowrap would cost the indentation.
+  area.className = "fixed top-0 left-0 size-px opacity-0";
   document.body.append(area);
   area.select();
   try {
