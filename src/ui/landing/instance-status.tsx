@@ -18,6 +18,11 @@ const WORDS: Readonly<Record<InstanceState, Words>> = {
     explanation: "Calls are refused with 503 and nothing is forwarded until it is back.",
     tone: "danger",
   },
+  overloaded: {
+    title: "Not taking calls",
+    explanation: "More costs wait to be written than memory can hold; new calls are refused with 503 until they are.",
+    tone: "danger",
+  },
   "shutting-down": { title: "Shutting down", explanation: "Open streams are finished; new calls are refused.", tone: "warning" },
   "not-answering": { title: "Not answering", explanation: "This page is open, but the instance behind it did not answer.", tone: "danger" },
 };
