@@ -17,7 +17,7 @@ const pureTests = { name: "pure tests", work: () => capture(tools.vitest, ["run"
 
 /** Runs the checks side by side, prints each as it ends, and resolves to how many passed and failed. */
 export async function runChecks({ withPureTests }) {
-  makeRouteTypes();
+  await makeRouteTypes();
   const checks = withPureTests ? [...staticChecks, pureTests] : staticChecks;
   const results = await Promise.all(checks.map(runCheck));
   const failed = results.filter((passed) => !passed).length;

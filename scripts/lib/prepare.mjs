@@ -107,6 +107,6 @@ export function bundleOptions({ outdir, entries = entryPoints }) {
 }
 
 /** Route types and next-env.d.ts, without which tsc does not know the pages. */
-export function makeRouteTypes() {
-  if (existsSync("src/app")) runNode(tools.next, ["typegen"], { NEXT_TELEMETRY_DISABLED: "1" });
+export async function makeRouteTypes() {
+  if (existsSync("src/app")) await runNode(tools.next, ["typegen"], { NEXT_TELEMETRY_DISABLED: "1" });
 }

@@ -1,5 +1,5 @@
 // Running other programs, by file and never through a shell: paths with spaces and any PATH work.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fail, say, secondsSince } from "./project.mjs";
@@ -15,6 +15,8 @@ export const tools = {
   vitest: "node_modules/vitest/vitest.mjs",
 };
 
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"];
+
 /** Does one step of the preparation: says what, then how long it took. A failing step ends the script. */
 export async function step(label, work) {
   const startMs = performance.now();
@@ -27,15 +29,16 @@ export async function step(label, work) {
   say(`  done in ${secondsSince(startMs)}`);
 }
 
-/** Runs a program to its end, its output on our stderr; throws when it does not succeed. */
-export function run(command, args, env = {}) {
-  const result = spawnSync(command, args, { stdio: ["ignore", 2, 2], env: { ...process.env, ...env } });
-  if (result.error) throw result.error;
-  if (result.status !== 0) throw new Error(`${basename(args[0] ?? command)} ended with ${result.signal ?? `code ${result.status}`}`);
+/** Runs a program to its end, quietly; throws with what it printed when it does not succeed. */
+export async function run(command, args, env = {}) {
+  const { code, output } = await launch(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+  if (code === 0) return;
+  process.stderr.write(output);
+  throw new Error(`${basename(args[0] ?? command)} ended with code ${code}`);
 }
 
 export function runNode(file, args, env = {}) {
-  run(process.execPath, [file, ...args], env);
+  return run(process.execPath, [file, ...args], env);
 }
 
 /** npm as this project was started with it, or the one installed beside Node. */
@@ -44,40 +47,41 @@ export function runNpm(args, env = {}) {
   const candidates = [process.env.npm_execpath ?? "", beside, join(dirname(process.execPath), "node_modules/npm/bin/npm-cli.js")];
   // Under pnpm, yarn or bun npm_execpath names those, which read no package-lock.json.
   const npm = candidates.find((file) => /^npm(-cli)?\.c?js$/.test(basename(file)) && existsSync(file));
-  if (npm) runNode(npm, args, env);
-  else run("npm", args, env);
+  return npm ? runNode(npm, args, env) : run("npm", args, env);
+}
+
+/** Runs a program that talks to the terminal itself, and resolves to its exit code. */
+export async function follow(file, args, env = {}) {
+  const { code } = await launch(process.execPath, [file, ...args], { env, stdio: "inherit" });
+  return code;
+}
+
+/** Runs a program and resolves to its exit code and all that it printed. */
+export function capture(file, args, env = {}) {
+  return launch(process.execPath, [file, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
 }
 
 /**
- * Runs a program whose output should be seen while it works, and resolves to its exit code. A signal to this script is handed on,
- * and ends this script too once the program has gone, so that nothing is left running and nothing further is started.
+ * A signal to this script is handed on, and ends this script too once the program has gone: nothing is left running, and nothing
+ * further is started.
  */
-export function follow(file, args, env = {}) {
+function launch(command, args, { env, stdio }) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], { stdio: "inherit", env: { ...process.env, ...env } });
+    const child = spawn(command, args, { stdio, env: { ...process.env, ...env } });
     let stopped = false;
     const stop = (signal) => {
       stopped = true;
       child.kill(signal);
     };
-    process.on("SIGINT", stop).on("SIGTERM", stop);
-    child.once("error", reject);
-    child.once("exit", (code) => {
-      process.off("SIGINT", stop).off("SIGTERM", stop);
-      if (stopped) process.exit(130);
-      resolve(code ?? 1);
-    });
-  });
-}
-
-/** Runs a program and keeps what it prints, for checks that run side by side. */
-export function capture(file, args, env = {}) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+    for (const signal of stopSignals) process.on(signal, stop);
     const chunks = [];
-    child.stdout.on("data", (chunk) => chunks.push(chunk));
-    child.stderr.on("data", (chunk) => chunks.push(chunk));
+    child.stdout?.on("data", (chunk) => chunks.push(chunk));
+    child.stderr?.on("data", (chunk) => chunks.push(chunk));
     child.once("error", reject);
-    child.once("close", (code) => resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString("utf8") }));
+    child.once("close", (code) => {
+      for (const signal of stopSignals) process.off(signal, stop);
+      if (stopped) process.exit(130);
+      resolve({ code: code ?? 1, output: Buffer.concat(chunks).toString("utf8") });
+    });
   });
 }
