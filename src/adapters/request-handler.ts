@@ -20,9 +20,14 @@ export function createRequestHandler(runtime: Runtime): RequestHandler {
   const rest = createRestHandler(runtime);
   return {
     serves: (method, target) => rest.matches(method, pathOf(target)) || GATEWAY_PATH.test(target),
-    handle: (exchange) => (rest.matches(exchange.method, pathOf(exchange.target)) ? rest.handle(exchange) : handleCall(exchange, runtime.gateway)),
+    handle: (exchange) =>
+      rest.matches(exchange.method, pathOf(exchange.target)) ? rest.handle(exchange) : handleCall(exchange, runtime.gateway),
     refuseUpgrade(target) {
-      if (!GATEWAY_PATH.test(target)) return { status: "404 Not Found", text: JSON.stringify({ error: { code: "not_found", message: "There is no WebSocket here.", details: null } }) };
+      if (!GATEWAY_PATH.test(target))
+        return {
+          status: "404 Not Found",
+          text: JSON.stringify({ error: { code: "not_found", message: "There is no WebSocket here.", details: null } }),
+        };
       const provider = providers[normaliseGatewayPath(target, false)?.provider ?? "openai"];
       const text = provider.errorBody({
         status: 501,

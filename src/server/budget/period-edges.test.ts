@@ -15,8 +15,24 @@ describe("period edges", () => {
     ["the instant before", "daily", "UTC", "2026-11-23T23:59:59.999Z", null, "2026-11-23T00:00:00.000Z", "2026-11-24T00:00:00.000Z"],
     ["a day of 23 hours", "daily", "Europe/Berlin", "2026-03-29T12:00:00Z", null, "2026-03-28T23:00:00.000Z", "2026-03-29T22:00:00.000Z"],
     ["a day of 25 hours", "daily", "Europe/Berlin", "2026-10-25T12:00:00Z", null, "2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z"],
-    ["a day without midnight", "daily", "America/Santiago", "2026-09-06T12:00:00Z", null, "2026-09-06T04:00:00.000Z", "2026-09-07T03:00:00.000Z"],
-    ["a day with two midnights", "daily", "America/Havana", "2026-11-01T12:00:00Z", null, "2026-11-01T04:00:00.000Z", "2026-11-02T05:00:00.000Z"],
+    [
+      "a day without midnight",
+      "daily",
+      "America/Santiago",
+      "2026-09-06T12:00:00Z",
+      null,
+      "2026-09-06T04:00:00.000Z",
+      "2026-09-07T03:00:00.000Z",
+    ],
+    [
+      "a day with two midnights",
+      "daily",
+      "America/Havana",
+      "2026-11-01T12:00:00Z",
+      null,
+      "2026-11-01T04:00:00.000Z",
+      "2026-11-02T05:00:00.000Z",
+    ],
     ["half-hour offsets", "daily", "Asia/Kolkata", "2026-11-24T18:29:59Z", null, "2026-11-23T18:30:00.000Z", "2026-11-24T18:30:00.000Z"],
     ["a week from Monday", "weekly", "UTC", "2026-11-24T10:00:00Z", null, "2026-11-23T00:00:00.000Z", "2026-11-30T00:00:00.000Z"],
     ["a week from Sunday", "weekly", "UTC", "2026-11-24T10:00:00Z", 7, "2026-11-22T00:00:00.000Z", "2026-11-29T00:00:00.000Z"],
@@ -31,24 +47,43 @@ describe("period edges", () => {
   });
 
   const zones = fc.constantFrom(
-    "UTC", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "America/Havana", "America/Santiago", "Asia/Kolkata",
-    "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia", "Pacific/Kiritimati", "Africa/Cairo", "Asia/Beirut", "Asia/Tehran",
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "America/Havana",
+    "America/Santiago",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Pacific/Apia",
+    "Pacific/Kiritimati",
+    "Africa/Cairo",
+    "Asia/Beirut",
+    "Asia/Tehran",
   );
   const instants = fc.integer({ min: Date.UTC(2024, 0, 1), max: Date.UTC(2034, 0, 1) });
   const intervals = fc.constantFrom<Repeating>("daily", "weekly", "monthly", "yearly");
 
   it("contain their instant, follow one another without a gap, and are the same seen from any instant inside", () => {
     fc.assert(
-      fc.property(zones, instants, intervals, fc.integer({ min: 1, max: 31 }), fc.double({ min: 0, max: 1, noNaN: true }), (timezone, atMs, interval, day, where) => {
-        const rule = { interval, timezone, anchorDay: interval === "weekly" ? ((day - 1) % 7) + 1 : day };
-        const period = periodEdgesAt(rule, atMs);
-        expect(period.startsAtMs).toBeLessThanOrEqual(atMs);
-        expect(period.endsAtMs).toBeGreaterThan(atMs);
-        const inside = period.startsAtMs + Math.floor(where * (period.endsAtMs - period.startsAtMs - 1));
-        expect(periodEdgesAt(rule, inside)).toEqual(period);
-        expect(periodEdgesAt(rule, period.endsAtMs).startsAtMs).toBe(period.endsAtMs);
-        expect(periodEdgesAt(rule, period.startsAtMs - 1).endsAtMs).toBe(period.startsAtMs);
-      }),
+      fc.property(
+        zones,
+        instants,
+        intervals,
+        fc.integer({ min: 1, max: 31 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (timezone, atMs, interval, day, where) => {
+          const rule = { interval, timezone, anchorDay: interval === "weekly" ? ((day - 1) % 7) + 1 : day };
+          const period = periodEdgesAt(rule, atMs);
+          expect(period.startsAtMs).toBeLessThanOrEqual(atMs);
+          expect(period.endsAtMs).toBeGreaterThan(atMs);
+          const inside = period.startsAtMs + Math.floor(where * (period.endsAtMs - period.startsAtMs - 1));
+          expect(periodEdgesAt(rule, inside)).toEqual(period);
+          expect(periodEdgesAt(rule, period.endsAtMs).startsAtMs).toBe(period.endsAtMs);
+          expect(periodEdgesAt(rule, period.startsAtMs - 1).endsAtMs).toBe(period.startsAtMs);
+        },
+      ),
       { numRuns: 2000 },
     );
   });

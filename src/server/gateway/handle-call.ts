@@ -12,7 +12,15 @@ import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./deco
 import type { Exchange } from "./exchange";
 import { type ForwardFailure, type ForwardListener, type ForwardTimeouts, type Forwarded, forward } from "./forward";
 import { type CallPricing, type PricedCall, UNCHARGED } from "./price-call";
-import { type Endpoint, type Metered, type Provider, type RequestFacts, type ResponseMeter, normaliseGatewayPath, providers } from "./providers";
+import {
+  type Endpoint,
+  type Metered,
+  type Provider,
+  type RequestFacts,
+  type ResponseMeter,
+  normaliseGatewayPath,
+  providers,
+} from "./providers";
 import { StreamUsageRemover, addStreamUsage } from "./providers/openai/stream-usage";
 import { limitedBody } from "./limited-body";
 import { readBody } from "./read-body";
@@ -278,7 +286,10 @@ class GatewayCall implements ForwardListener {
     if (violated) return violated;
     const open = this.#gateway.openCalls.get(identity.keyId) ?? 0;
     if (open >= restrictions!.maxConcurrent) {
-      return refusal("concurrency_exceeded", `this key has ${open} calls open, as many as it may.`, { open, max: restrictions!.maxConcurrent });
+      return refusal("concurrency_exceeded", `this key has ${open} calls open, as many as it may.`, {
+        open,
+        max: restrictions!.maxConcurrent,
+      });
     }
     this.#gateway.openCalls.set(identity.keyId, open + 1);
     this.#holdsSlot = true;
@@ -409,7 +420,10 @@ class GatewayCall implements ForwardListener {
 
   #answerFailure(failure: ForwardFailure): void {
     const { log } = this.#gateway;
-    log.warn({ requestId: this.requestId, provider: this.#upstream?.name, endpoint: this.#endpoint.name, err: failure.error }, `upstream ${failure.kind}`);
+    log.warn(
+      { requestId: this.requestId, provider: this.#upstream?.name, endpoint: this.#endpoint.name, err: failure.error },
+      `upstream ${failure.kind}`,
+    );
     if (this.#answered) {
       const rest = this.#remover?.end();
       if (rest && rest.length > 0) this.#exchange.write(rest);
@@ -417,7 +431,12 @@ class GatewayCall implements ForwardListener {
       this.#ending = { status: "interrupted", denialCode: null, httpStatus: this.#upstreamStatus ?? null };
       return;
     }
-    const code = failure.error.name === "BodyTooLarge" ? "payload_too_large" : failure.kind === "timeout" ? "upstream_timeout" : "upstream_unreachable";
+    const code =
+      failure.error.name === "BodyTooLarge"
+        ? "payload_too_large"
+        : failure.kind === "timeout"
+          ? "upstream_timeout"
+          : "upstream_unreachable";
     const message =
       code === "payload_too_large"
         ? `uploads may have up to ${this.#gateway.limits.fileBytesMax} bytes here.`
@@ -573,8 +592,10 @@ class GatewayCall implements ForwardListener {
       toolName: null,
       toolServer: null,
       durationMs: now - this.#arrivedAt,
-      upstreamDurationMs: this.#dispatchedAt === undefined || this.#upstreamEndedAt === undefined ? null : this.#upstreamEndedAt - this.#dispatchedAt,
-      timeToFirstByteMs: this.#dispatchedAt === undefined || this.#firstByteAt === undefined ? null : this.#firstByteAt - this.#dispatchedAt,
+      upstreamDurationMs:
+        this.#dispatchedAt === undefined || this.#upstreamEndedAt === undefined ? null : this.#upstreamEndedAt - this.#dispatchedAt,
+      timeToFirstByteMs:
+        this.#dispatchedAt === undefined || this.#firstByteAt === undefined ? null : this.#firstByteAt - this.#dispatchedAt,
       overheadMs: Math.max(0, this.#ownMs),
       sessionId: attribution?.sessionId ?? null,
       traceId: this.#trace!.traceId,

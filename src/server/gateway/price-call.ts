@@ -93,7 +93,15 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
       reasoningTokens: quantities.reasoning ?? 0,
     };
     if (!receipt) {
-      return { ...tokens, costNano: null, chargedNano: ZERO_NANO, costBasis: "unpriced", costBreakdown: null, lines: null, priceVersion: null };
+      return {
+        ...tokens,
+        costNano: null,
+        chargedNano: ZERO_NANO,
+        costBasis: "unpriced",
+        costBreakdown: null,
+        lines: null,
+        priceVersion: null,
+      };
     }
     return {
       ...tokens,
@@ -111,7 +119,8 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
 
     price(call) {
       if (call.endpoint.class === "free") return UNCHARGED;
-      if (call.endpoint.class !== "priced") return call.method === "GET" || call.method === "HEAD" || call.method === "DELETE" ? UNCHARGED : UNPRICED;
+      if (call.endpoint.class !== "priced")
+        return call.method === "GET" || call.method === "HEAD" || call.method === "DELETE" ? UNCHARGED : UNPRICED;
       if (call.metered?.usage && call.metered.usageComplete) return priced(call, call.metered.usage.quantities, "reported");
       return countedQuantities(call).then(({ quantities, basis }) => priced(call, quantities, basis));
     },

@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import type { ReadableStream as NodeReadableStream } from "node:stream/web";
 import type { Exchange } from "./exchange";
 
 /**
@@ -30,7 +31,7 @@ export class RouteExchange implements Exchange {
     this.#headers = request.headers;
     this.rawHeaders = [...request.headers].flat();
     this.remoteAddress = undefined;
-    this.body = request.body ? Readable.fromWeb(request.body as import("node:stream/web").ReadableStream<Uint8Array>) : Readable.from([]);
+    this.body = request.body ? Readable.fromWeb(request.body as NodeReadableStream<Uint8Array>) : Readable.from([]);
     this.#signal = request.signal;
     this.#signal.addEventListener("abort", () => this.#onCallerGone());
     this.response = new Promise((resolve) => {
