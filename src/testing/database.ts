@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { cp, mkdtemp, rename, rm } from "node:fs/promises";
+import { cp, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { Client, type Pool } from "pg";
@@ -12,6 +12,8 @@ import { cacheFolder, pgliteWorkerUrl } from "./bundle";
 
 export const migrationsDir = join(import.meta.dirname, "../../prisma/migrations");
 
+export type EmptyDatabase = { connectionString: string; drop: () => Promise<void> };
+
 export type TestDatabase = {
   connectionString: string;
   prisma: PrismaClient;
@@ -19,7 +21,7 @@ export type TestDatabase = {
   /** False on the embedded database, which runs one transaction at a time and so hides every race. */
   isRealPostgres: boolean;
   /** Closes `prisma` and `pool` and deletes the database. */
-  drop(): Promise<void>;
+  drop: () => Promise<void>;
 };
 
 /** The reason to give where a test is skipped for want of a real server. */
@@ -49,10 +51,10 @@ export async function hasRealPostgres(): Promise<boolean> {
   return server !== undefined;
 }
 
-/** An empty database on the real server, for tests of the migrations themselves. */
-export async function createEmptyDatabase(): Promise<{ connectionString: string; drop(): Promise<void> }> {
+/** A database with nothing in it, for tests of the migrations themselves. */
+export async function createEmptyDatabase(): Promise<EmptyDatabase> {
   const server = await connectToServer();
-  if (server === undefined) throw new Error(NEEDS_REAL_POSTGRES);
+  if (server === undefined) return createEmbeddedDatabase();
   try {
     const name = newName("test");
     await server.query(`create database ${name} template template0`);
@@ -60,6 +62,19 @@ export async function createEmptyDatabase(): Promise<{ connectionString: string;
   } finally {
     await server.end();
   }
+}
+
+/** @param template A data folder to start from a copy of; without one the database is empty. */
+export async function createEmbeddedDatabase(template?: string): Promise<EmptyDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), "nullspend-test-"));
+  const dataDir = join(folder, "postgres");
+  if (template !== undefined) await cp(template, dataDir, { recursive: true });
+  const embedded = await startEmbeddedPostgres({ dataDir, workerUrl: await pgliteWorkerUrl() });
+  const drop = async () => {
+    await embedded.stop();
+    await rm(folder, { recursive: true, force: true });
+  };
+  return { connectionString: embedded.url, drop };
 }
 
 async function connectToServer(): Promise<Client | undefined> {
@@ -87,15 +102,8 @@ async function createOnServer(server: Client): Promise<TestDatabase> {
 }
 
 async function createEmbedded(): Promise<TestDatabase> {
-  const folder = await mkdtemp(join(tmpdir(), "nullspend-test-"));
-  const dataDir = join(folder, "postgres");
-  await cp(await ensureEmbeddedTemplate(), dataDir, { recursive: true });
-  const embedded = await startEmbeddedPostgres({ dataDir, workerUrl: await pgliteWorkerUrl() });
-  const remove = async () => {
-    await embedded.stop();
-    await rm(folder, { recursive: true, force: true });
-  };
-  return open({ connectionString: embedded.url, isRealPostgres: false, remove });
+  const { connectionString, drop } = await createEmbeddedDatabase(await ensureEmbeddedTemplate());
+  return open({ connectionString, isRealPostgres: false, remove: drop });
 }
 
 /** @returns the folder of an embedded database with all migrations applied: making one takes seconds, copying it does not. */
@@ -111,10 +119,18 @@ async function ensureEmbeddedTemplate(): Promise<string> {
   // Copied to its file system first and then renamed, so that the name always stands for a whole one. Test files that start side
   // by side may each make it; the first one stays.
   const copy = `${template}.${basename(unfinished)}`;
+  await removeEmbeddedTemplatesBut(basename(template));
   await cp(dataDir, copy, { recursive: true });
   await rename(copy, template).catch(() => rm(copy, { recursive: true, force: true }));
   await rm(unfinished, { recursive: true, force: true });
   return template;
+}
+
+/** Those of other states of the migrations: each has some 40 MB. */
+async function removeEmbeddedTemplatesBut(kept: string): Promise<void> {
+  const names = await readdir(cacheFolder);
+  const templates = names.filter((name) => /^pglite-[0-9a-f]{16}$/.test(name) && name !== kept);
+  await Promise.all(templates.map((name) => rm(join(cacheFolder, name), { recursive: true, force: true })));
 }
 
 function open(database: { connectionString: string; isRealPostgres: boolean; remove: () => Promise<void> }): TestDatabase {

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
-import { readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { createHash, randomBytes } from "node:crypto";
+import { link, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -45,24 +45,41 @@ function lockByName(dataDir: string, name: string): Promise<Unlock> {
 /** Elsewhere a file says who; it is left behind by a process that was killed, and then taken over. */
 export async function lockByFile(dataDir: string): Promise<Unlock> {
   const file = `${dataDir}.lock`;
-  const own = JSON.stringify({ pid: process.pid, host: hostname() });
-  for (const isLastTry of [false, true]) {
-    try {
-      await writeFile(file, own, { flag: "wx" });
-      return () => rm(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST" || isLastTry) throw error;
+  const own = `${file}.${process.pid}-${randomBytes(4).toString("hex")}`;
+  await writeFile(own, JSON.stringify({ pid: process.pid, host: hostname() }));
+  try {
+    // The second try is for after a left-over was removed.
+    for (let tries = 0; tries < 2; tries++) {
+      // Linked, not written, so that it is never seen without its content.
+      if (await tryLink(own, file)) return () => rm(file, { force: true });
+      await removeLeftOver(dataDir, file);
     }
-    const owner = await readOwner(file);
-    if (owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid))) {
-      throw folderInUse(dataDir, ` (${owner.pid} on ${owner.host}; if there is no such process, delete ${file})`);
-    }
-    await rm(file, { force: true });
+    throw folderInUse(dataDir);
+  } finally {
+    await rm(own, { force: true });
   }
-  throw new Error(`${file} could not be made`);
 }
 
-/** Undefined when it says nothing: its process died before it could write. */
+/** False when there is one already. */
+async function tryLink(existing: string, file: string): Promise<boolean> {
+  try {
+    await link(existing, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+async function removeLeftOver(dataDir: string, file: string): Promise<void> {
+  const owner = await readOwner(file);
+  if (owner !== undefined && (owner.host !== hostname() || isAlive(owner.pid))) {
+    throw folderInUse(dataDir, ` (${owner.pid} on ${owner.host}; if there is no such process, delete ${file})`);
+  }
+  await rm(file, { force: true });
+}
+
+/** Undefined when it says nothing that makes sense: the disk was full, or a person emptied it. */
 async function readOwner(file: string): Promise<{ pid: number; host: string } | undefined> {
   try {
     const owner: unknown = JSON.parse(await readFile(file, "utf8"));

@@ -12,6 +12,7 @@ import {
   removeInitialisationFolders,
 } from "./data-folder";
 import { folderInUse, lockFolder } from "./folder-lock";
+import { watchWorker } from "./watch-worker";
 import type { FromWorker, ListenAddress, ToWorker, WorkerTask } from "./worker-messages";
 
 export { DamagedDataError } from "./data-folder";
@@ -30,15 +31,12 @@ export type EmbeddedPostgres = {
   /** Resolves when the database ends without having been asked to. What was committed is on the disk. */
   died: Promise<Error>;
   /** Ends all connections, closes the database and lets go of the folder. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 };
 
 /** Includes the replay of what a killed process had not written back. */
 const BOOT_TIMEOUT_MS = 120_000;
 const STOP_TIMEOUT_MS = 10_000;
-const PING_EVERY_MS = 5_000;
-/** Two minutes without an answer: a statement that holds the thread for so long is taken for one that never ends. */
-const UNANSWERED_PINGS_MAX = 24;
 
 /**
  * A Postgres inside this process, for one machine without a database server: PGlite in a worker thread, behind a socket.
@@ -92,7 +90,7 @@ async function serve({ folder, maxConnections, workerUrl, unlock }: Serving): Pr
     worker.once("error", done);
     worker.once("exit", (code) => isStopping || done(new Error(`the embedded database ended with exit code ${code}`)));
   });
-  const stopWatching = watch(worker);
+  const stopWatching = watchWorker(worker);
 
   async function stop(): Promise<void> {
     isStopping = true;
@@ -125,24 +123,6 @@ function untilListening(worker: Worker, folder: string): Promise<number | null> 
       done(message.type === "listening" ? message.port : null);
     });
   });
-}
-
-/**
- * Ends a worker that does not answer any more, so that `died` tells.
- * Counts pings, not time: after a laptop slept, hours have passed and nothing is wrong.
- */
-function watch(worker: Worker): () => void {
-  let unanswered = 0;
-  worker.on("message", (message: FromWorker) => {
-    if (message.type === "pong") unanswered = 0;
-  });
-  const timer = setInterval(() => {
-    unanswered += 1;
-    if (unanswered > UNANSWERED_PINGS_MAX) void worker.terminate();
-    else send(worker, "ping");
-  }, PING_EVERY_MS);
-  timer.unref();
-  return () => clearInterval(timer);
 }
 
 function urlOf(listen: ListenAddress, port: number | null): string {
