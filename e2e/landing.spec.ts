@@ -5,7 +5,7 @@ import { clientSnippets } from "../src/ui/landing/snippets";
 const PHONE = { width: 390, height: 844 };
 const DESKTOP = { width: 1280, height: 860 };
 /** What `/api/ready` answers while the database is away. */
-const NOT_READY = { ready: false, checks: { database: false, migrations: true, accepting: true, stopping: false } };
+const NOT_READY = { status: "not_ready", checks: { database: false, migrations: true, accepting: true, stopping: false } };
 
 const status = (page: Page) => page.getByRole("region", { name: "This instance" }).getByRole("status");
 

@@ -6,7 +6,7 @@ import { readInstanceState } from "./instance-state";
 const alive = { httpStatus: 200, body: { status: "ok" } };
 const unready = (checks: Record<string, boolean>) => ({
   httpStatus: 503,
-  body: { ready: false, checks: { database: true, migrations: true, accepting: true, stopping: false, ...checks } },
+  body: { status: "not_ready", checks: { database: true, migrations: true, accepting: true, stopping: false, ...checks } },
 });
 
 it("only a 200 of the ready endpoint is ready", () => {
