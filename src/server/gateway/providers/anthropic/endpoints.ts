@@ -12,7 +12,7 @@ const free = (methods: Rule["methods"], path: string, name: string, body: Endpoi
 });
 
 const MESSAGES: Endpoint = { class: "priced", name: "messages", body: "json" };
-const BATCHES: Endpoint = { class: "deferred", name: "messages/batches", body: "json" };
+const BATCHES: Endpoint = { class: "deferred", name: "messages/batches", body: "none" };
 const OTHER: Endpoint = { class: "other", name: "other", body: "none" };
 
 /** CONTRACT §1. */

@@ -5,7 +5,11 @@ const ID = "[^/]+";
 
 type Rule = { methods: readonly string[] | "any"; path: RegExp; endpoint: Endpoint };
 
-const rule = (methods: Rule["methods"], path: string, endpoint: Endpoint): Rule => ({ methods, path: new RegExp(`^/v1/${path}$`), endpoint });
+const rule = (methods: Rule["methods"], path: string, endpoint: Endpoint): Rule => ({
+  methods,
+  path: new RegExp(`^/v1/${path}$`),
+  endpoint,
+});
 
 const priced = (name: string, body: Endpoint["body"] = "json"): Rule => rule(["POST"], name, { class: "priced", name, body });
 const free = (methods: Rule["methods"], path: string, name: string): Rule => rule(methods, path, { class: "free", name, body: "none" });
@@ -31,7 +35,7 @@ const RULES: readonly Rule[] = [
   free(["GET", "HEAD", "DELETE"], `responses/${ID}`, "responses/{id}"),
   free(["POST"], `responses/${ID}/cancel`, "responses/{id}/cancel"),
   free(["GET", "HEAD"], `responses/${ID}/input_items`, "responses/{id}/input_items"),
-  rule(["POST"], "batches", { class: "deferred", name: "batches", body: "json" }),
+  rule(["POST"], "batches", { class: "deferred", name: "batches", body: "none" }),
   free(["GET", "HEAD"], "batches", "batches"),
   free(["GET", "HEAD"], `batches/${ID}`, "batches/{id}"),
   free(["POST"], `batches/${ID}/cancel`, "batches/{id}/cancel"),
@@ -40,7 +44,9 @@ const RULES: readonly Rule[] = [
 const OTHER: Endpoint = { class: "other", name: "other", body: "none" };
 
 /** The busiest paths are found without trying the rules. */
-const PRICED_BY_PATH = new Map(RULES.filter((entry) => entry.endpoint.class === "priced").map((entry) => [`/v1/${entry.endpoint.name}`, entry.endpoint]));
+const PRICED_BY_PATH = new Map(
+  RULES.filter((entry) => entry.endpoint.class === "priced").map((entry) => [`/v1/${entry.endpoint.name}`, entry.endpoint]),
+);
 
 export function openaiEndpoint(method: string, path: string): Endpoint {
   const known = method === "POST" ? PRICED_BY_PATH.get(path) : undefined;

@@ -1,0 +1,83 @@
+import { isObject } from "./json-scanner";
+
+/**
+ * Reads numbers out of a usage object and remembers which were there: a figure that is not a count is named rather than trusted,
+ * and a count that nobody asked for is named rather than dropped.
+ */
+export class UsageFields {
+  readonly #usage: Record<string, unknown>;
+  readonly #read = new Set<string>();
+  /** Paths whose value cannot be a count: negative, fractional, not a number. */
+  readonly unreadable: string[] = [];
+
+  constructor(usage: Record<string, unknown>) {
+    this.#usage = usage;
+  }
+
+  /** A whole number of zero or more; undefined when it is missing, null, or no count. */
+  count(...path: string[]): number | undefined {
+    return this.#number(path, (value) => Number.isSafeInteger(value));
+  }
+
+  /** A finite number of zero or more. */
+  amount(...path: string[]): number | undefined {
+    return this.#number(path, (value) => Number.isFinite(value));
+  }
+
+  text(...path: string[]): string | undefined {
+    const value = this.#at(path);
+    return typeof value === "string" ? value : undefined;
+  }
+
+  #at(path: string[]): unknown {
+    let value: unknown = this.#usage;
+    for (const name of path) value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+    return value;
+  }
+
+  #number(path: string[], isValid: (value: number) => boolean): number | undefined {
+    const joined = path.join(".");
+    this.#read.add(joined);
+    const value = this.#at(path);
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === "number" && value >= 0 && isValid(value)) return value;
+    this.unreadable.push(joined);
+    return undefined;
+  }
+
+  /**
+   * Numbers above zero that were neither read nor are known to say nothing new. A zero costs nothing under any price.
+   * @param informational paths of figures that repeat or explain others.
+   */
+  unknownUnits(informational: ReadonlySet<string>): string[] {
+    const unknown: string[] = [];
+    const visit = (value: unknown, path: string, depth: number): void => {
+      if (typeof value === "number") {
+        if (value !== 0 && !this.#read.has(path) && !informational.has(path)) unknown.push(path);
+        return;
+      }
+      if (typeof value !== "object" || value === null || depth === USAGE_DEPTH_MAX || informational.has(path)) return;
+      for (const [name, member] of Object.entries(value)) {
+        if (unknown.length === UNKNOWN_UNITS_MAX) return;
+        visit(member, path === "" ? name : `${path}.${name}`, depth + 1);
+      }
+    };
+    visit(this.#usage, "", 0);
+    return unknown;
+  }
+}
+
+/** Usage objects are two levels deep; what is deeper is not a unit. */
+const USAGE_DEPTH_MAX = 4;
+const UNKNOWN_UNITS_MAX = 16;
+
+/** A number as decimal digits without an exponent, as prices and costs are written. */
+export function decimalText(value: number): string | undefined {
+  if (!Number.isFinite(value) || value < 0) return undefined;
+  const text = String(value);
+  if (!text.includes("e")) return text;
+  if (value >= 1) return value < 1e21 ? value.toFixed(0) : undefined;
+  const [digits, exponent] = text.split("e-") as [string, string];
+  const [whole, fraction = ""] = digits.split(".") as [string, string?];
+  return `0.${"0".repeat(Number(exponent) - 1)}${whole}${fraction}`;
+}
