@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import pino from "pino";
 import { Pool } from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { systemClock, type Clock } from "@/lib/clock";
+import { createLogger } from "@/lib/logger";
 import { bumpConfigVersion } from "@/server/config-version";
 import { createTestDatabase, type TestDatabase } from "@/testing/database";
 import { createApiKey, createMember, createOrganisation, type TestApiKey, type TestOrganisation } from "@/testing/factories";
@@ -10,7 +10,7 @@ import { createKeyAuthenticator, type PollingKeyAuthenticator } from "./authenti
 
 // A key that works on after it was revoked, or after its owner left, spends money of people who believe they stopped it.
 
-const log = pino({ level: "silent" });
+const log = createLogger({ level: "silent" });
 
 /** Real time plus what a test adds, so that a second passes at once. */
 function movableClock(): Clock & { advance(ms: number): void } {

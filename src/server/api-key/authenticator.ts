@@ -1,5 +1,5 @@
 import { Pool, type PoolConfig, type QueryResultRow } from "pg";
-import type { Logger } from "pino";
+import type { Logger } from "@/lib/logger";
 import type { Role } from "@/generated/prisma/enums";
 import type { Clock } from "@/lib/clock";
 import type { Authentication, KeyAuthenticator, KeyIdentity } from "./identity";
@@ -195,7 +195,7 @@ export function createKeyAuthenticator(options: KeyAuthenticatorOptions): Pollin
       }
       return answers;
     } catch (error) {
-      log.warn({ err: error, keys: batch.length }, "keys could not be looked up");
+      log.warn({ err: error, count: batch.length }, "keys could not be looked up");
       return undefined;
     }
   }

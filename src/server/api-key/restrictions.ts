@@ -1,17 +1,13 @@
 import { z } from "zod";
+// The module and not the door of events: events stands on what stands on this.
+import { CUSTOMER_ID, isTagKey, TAG_VALUE_LENGTH_MAX, TAGS_MAX } from "@/server/events/attribution";
 import type { KeyRestrictions } from "./identity";
 
-const TAG_KEY = /^[A-Za-z0-9_-]{1,64}$/;
-const CUSTOMER = /^[A-Za-z0-9._:-]{1,256}$/;
 const LIST_MAX = 50;
-const TAGS_MAX = 10;
 export const MAX_CONCURRENT_DEFAULT = 2000;
 
-const tagKey = z
-  .string()
-  .regex(TAG_KEY, "a tag key is 1 to 64 of A-Z a-z 0-9 _ -")
-  .refine((key) => !key.startsWith("_ns_") && key !== "__proto__", "this tag key is reserved");
-const tagValue = z.string().max(256).refine(hasNoNul, "must not contain NUL");
+const tagKey = z.string().refine(isTagKey, "a tag key is 1 to 64 of A-Z a-z 0-9 _ - and does not begin with _ns_");
+const tagValue = z.string().max(TAG_VALUE_LENGTH_MAX).refine(hasNoNul, "must not contain NUL");
 const tags = z.record(tagKey, tagValue).refine((value) => Object.keys(value).length <= TAGS_MAX, `at most ${TAGS_MAX} tags`);
 const pattern = (max: number) => z.string().min(1).max(max).refine(hasNoNul, "must not contain NUL");
 const requirement = z.string().refine(isRequirement, "must be `customer`, `session` or `tag:<key>`");
@@ -22,7 +18,7 @@ function hasNoNul(value: string): boolean {
 
 function isRequirement(value: string): boolean {
   if (value === "customer" || value === "session") return true;
-  return value.startsWith("tag:") && tagKey.safeParse(value.slice("tag:".length)).success;
+  return value.startsWith("tag:") && isTagKey(value.slice("tag:".length));
 }
 
 /** The restrictions of CONTRACT §2 as a caller gives them and as they are stored. Absent: unrestricted; an empty list denies everything. */
@@ -35,7 +31,7 @@ export const RestrictionsInput = z.strictObject({
   allowedProviders: z.array(pattern(100)).max(LIST_MAX).optional(),
   defaultTags: tags.optional().meta({ description: "Merged under the tags of each call." }),
   lockedTags: tags.optional().meta({ description: "Win over the tags of each call and do not count toward its ten." }),
-  lockedCustomer: z.string().regex(CUSTOMER, "a customer is 1 to 256 of A-Z a-z 0-9 . _ : -").optional(),
+  lockedCustomer: z.string().regex(CUSTOMER_ID, "a customer is 1 to 256 of A-Z a-z 0-9 . _ : -").optional(),
   require: z
     .array(requirement)
     .max(LIST_MAX)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "pino";
+import type { Logger } from "@/lib/logger";
 import type { Prisma, PrismaClient } from "@/generated/prisma/client";
 import { ServiceError } from "@/lib/errors";
 
@@ -103,7 +103,7 @@ async function keep(attempt: IdempotentAttempt, claimedAt: Date, { status, body 
       data: { status, response: withoutSecrets(body) },
     });
   } catch (error) {
-    log.warn({ err: error, route }, "an answer could not be kept for its idempotency key");
+    log.warn({ err: error, endpoint: route }, "an answer could not be kept for its idempotency key");
   }
 }
 
@@ -112,6 +112,6 @@ async function free({ prisma, principal, route, key, log }: IdempotentAttempt, c
   try {
     await prisma.idempotencyRecord.deleteMany({ where: { principal, route, key, createdAt: claimedAt, status: null } });
   } catch (error) {
-    log.warn({ err: error, route }, "an idempotency key could not be freed");
+    log.warn({ err: error, endpoint: route }, "an idempotency key could not be freed");
   }
 }

@@ -1,0 +1,29 @@
+import ipaddr from "ipaddr.js";
+import type { Exchange } from "@/server/gateway";
+
+/**
+ * The caller's address for the audit log: the peer, or, as long as the peer is a proxy we were told to trust, what it says in
+ * `X-Forwarded-For`, read from the right. What a caller writes there itself is never reached.
+ */
+export function clientAddress(exchange: Exchange, trustedProxies: readonly string[]): string | null {
+  const forwarded = (exchange.header("x-forwarded-for") ?? "").split(",").map((text) => text.trim());
+  let address = normalise(exchange.remoteAddress);
+  while (address !== null && isTrusted(address, trustedProxies)) {
+    const next = normalise(forwarded.pop());
+    if (next === null) break;
+    address = next;
+  }
+  return address;
+}
+
+function normalise(text: string | undefined): string | null {
+  return text !== undefined && ipaddr.isValid(text) ? ipaddr.process(text).toString() : null;
+}
+
+function isTrusted(address: string, trustedProxies: readonly string[]): boolean {
+  const parsed = ipaddr.parse(address);
+  return trustedProxies.some((cidr) => {
+    const [range, bits] = ipaddr.parseCIDR(cidr);
+    return range.kind() === parsed.kind() && parsed.match(range, bits);
+  });
+}

@@ -1,0 +1,28 @@
+import type { PrismaClient } from "@/generated/prisma/client";
+import type { Clock } from "@/lib/clock";
+import type { Logger } from "@/lib/logger";
+import type { KeyAuthenticator } from "@/server/api-key";
+import type { Principal } from "@/server/context";
+import type { Exchange } from "@/server/gateway";
+import type { ListPriceBook } from "@/server/pricing";
+
+/** What REST needs of the process. The runtime has all of it. */
+export type RestDeps = {
+  prisma: PrismaClient;
+  clock: Clock;
+  log: Pick<Logger, "warn" | "error">;
+  authenticator: KeyAuthenticator;
+  /** The list prices to show; what calls are priced with lies beside it in the runtime. */
+  listPriceBook: ListPriceBook;
+  ready(): Promise<{ ready: boolean; checks: Readonly<Record<string, boolean>> }>;
+  env: {
+    /** Undefined: `/metrics` does not exist. */
+    metricsToken?: string;
+    /** The origin of our own pages, for calls that a session makes. */
+    publicUrl?: string;
+    gateway: { trustedProxies: readonly string[] };
+  };
+  gateway: { metrics: { registry: { metrics(): Promise<string>; contentType: string } } };
+  /** Who is signed in, where sessions exist. */
+  sessionOf?(exchange: Exchange): Promise<Principal | undefined>;
+};

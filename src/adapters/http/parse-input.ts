@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { ServiceError } from "@/lib/errors";
+
+/** As many problems as a person reads; a hostile body can hold a hundred thousand. */
+const ISSUES_MAX = 20;
+
+/** Reads a part of the request with its schema; what is wrong with it is named by path and never repeated by value. */
+export function parseInput<T extends z.ZodType>(schema: T, value: unknown, part: "body" | "query" | "path"): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues
+    .slice(0, ISSUES_MAX)
+    .map(({ path, message }) => ({ path: path.map(String).join(".").slice(0, 200), message: message.slice(0, 300) }));
+  const first = issues[0];
+  throw new ServiceError(
+    "bad_request",
+    `The ${part} is not valid${first ? `: ${first.path ? `${first.path}: ` : ""}${first.message}` : ""}.`,
+    { issues },
+  );
+}
+
+type IntegerRange = { min: number; max: number };
+
+/** A whole number in a query string. */
+export function queryInteger({ min, max }: IntegerRange) {
+  return z
+    .string()
+    .regex(/^\d{1,9}$/, "must be a whole number")
+    .transform(Number)
+    .pipe(z.int().min(min).max(max))
+    .meta({ override: { type: "integer", minimum: min, maximum: max, pattern: undefined } });
+}
+
+export function queryBoolean() {
+  return z.enum(["true", "false"]).transform((text) => text === "true");
+}

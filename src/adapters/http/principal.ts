@@ -1,0 +1,51 @@
+import { ServiceError } from "@/lib/errors";
+import { isRawKey } from "@/server/api-key";
+import type { Principal } from "@/server/context";
+import type { Exchange } from "@/server/gateway";
+import type { RestDeps } from "./deps";
+
+const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+
+/** Who asks. One answer for unknown, revoked, expired and missing keys, so that a guess learns nothing. */
+export async function principalOf(exchange: Exchange, deps: RestDeps): Promise<Principal> {
+  const rawKey = keyOf(exchange);
+  if (rawKey !== undefined) return principalOfKey(rawKey, deps);
+  const principal = await deps.sessionOf?.(exchange);
+  if (!principal) throw unauthorized();
+  // A browser sends its cookie along with any page's request; only its own word on where the page came from tells them apart.
+  if (!SAFE_METHODS.has(exchange.method) && !isSameOrigin(exchange, deps)) {
+    throw new ServiceError("forbidden", "A change made in a session must come from our own pages.");
+  }
+  return principal;
+}
+
+/** The key as `X-NullSpend-Key`, or as a bearer token. Undefined: none was sent. */
+function keyOf(exchange: Exchange): string | undefined {
+  const header = exchange.header("x-nullspend-key")?.trim();
+  const bearer = /^Bearer +(ns_live_sk_\S+)$/i.exec(exchange.header("authorization") ?? "")?.[1];
+  if (header !== undefined && bearer !== undefined && header !== bearer) throw unauthorized();
+  return header ?? bearer;
+}
+
+async function principalOfKey(rawKey: string, { authenticator }: RestDeps): Promise<Principal> {
+  if (!isRawKey(rawKey)) throw unauthorized();
+  const answer = await authenticator.authenticate(rawKey);
+  switch (answer.outcome) {
+    case "known": {
+      const { orgId, keyId, userId, role, scopes } = answer.identity;
+      return { type: "api_key", orgId, keyId, userId, role, scopes };
+    }
+    case "unknown":
+      throw unauthorized();
+    case "unavailable":
+      throw new ServiceError("budget_unavailable", "Keys cannot be checked right now. Nothing was changed; try again.");
+  }
+}
+
+function isSameOrigin(exchange: Exchange, { env }: RestDeps): boolean {
+  const origin = exchange.header("origin");
+  if (origin !== undefined) return env.publicUrl !== undefined && origin === env.publicUrl;
+  return exchange.header("sec-fetch-site") === "same-origin";
+}
+
+const unauthorized = (): ServiceError => new ServiceError("unauthorized", "A valid API key is needed, in X-NullSpend-Key.");

@@ -1,0 +1,26 @@
+import { openApiDocument } from "../openapi";
+import { publicRoute, type Route } from "../route";
+import { auditLogRoutes } from "./audit-log";
+import { keyRoutes } from "./keys";
+import { priceRoutes } from "./prices";
+import { serviceRoutes } from "./service";
+
+const documents = new Map<string, string>();
+
+const openApiRoute = publicRoute({
+  method: "GET",
+  path: "/openapi.json",
+  operationId: "getOpenApiDocument",
+  tag: "Service",
+  summary: "This document",
+  answers: [{ status: 200, description: "OpenAPI 3.1.", contentType: "application/json" }],
+  handle: async ({ deps }) => {
+    const origin = deps.env.publicUrl ?? "http://localhost:3000";
+    const text = documents.get(origin) ?? JSON.stringify(openApiDocument(routes, origin));
+    documents.set(origin, text);
+    return { kind: "text", status: 200, contentType: "application/json; charset=utf-8", text };
+  },
+});
+
+/** Every route of the REST API: what is dispatched and what is documented. */
+export const routes: readonly Route[] = [...keyRoutes, ...priceRoutes, ...auditLogRoutes, ...serviceRoutes, openApiRoute];

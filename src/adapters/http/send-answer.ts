@@ -1,0 +1,49 @@
+import type { Exchange } from "@/server/gateway";
+import type { RestAnswer } from "./route";
+
+type Sending = { exchange: Exchange; requestId: string; headers?: readonly string[] };
+
+/** Writes an answer whole, or as a stream at the pace the caller reads it. HEAD gets the head of what GET would get. */
+export async function sendAnswer(answer: RestAnswer, { exchange, requestId, headers = [] }: Sending): Promise<void> {
+  if (exchange.aborted) return;
+  const common = [
+    "x-request-id",
+    requestId,
+    "cache-control",
+    "private, no-store",
+    "x-content-type-options",
+    "nosniff",
+    "nullspend-version",
+    "2026-04-01",
+    ...headers,
+  ];
+  const isHead = exchange.method === "HEAD";
+  if (answer.kind === "stream") {
+    const disposition = `attachment; filename="${answer.fileName}"`;
+    exchange.writeHead(answer.status, ["content-type", answer.contentType, "content-disposition", disposition, ...common]);
+    if (!isHead) await sendChunks(answer.chunks, exchange);
+    exchange.end();
+    return;
+  }
+  const [contentType, text] =
+    answer.kind === "json" ? ["application/json; charset=utf-8", JSON.stringify(answer.body)] : [answer.contentType, answer.text];
+  const bytes = Buffer.from(text);
+  exchange.writeHead(answer.status, ["content-type", contentType, "content-length", String(bytes.length), ...common]);
+  exchange.end(isHead ? undefined : bytes);
+}
+
+/** Stops reading the source when the caller leaves: leaving the loop ends the iterator, and with it the query behind it. */
+async function sendChunks(chunks: AsyncIterable<string | Uint8Array>, exchange: Exchange): Promise<void> {
+  for await (const chunk of chunks) {
+    if (exchange.aborted) return;
+    const flowing = exchange.write(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
+    if (!flowing) await drained(exchange);
+  }
+}
+
+function drained(exchange: Exchange): Promise<void> {
+  return new Promise((resolve) => {
+    exchange.onDrain(resolve);
+    exchange.onAbort(resolve);
+  });
+}
