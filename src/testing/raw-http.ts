@@ -132,6 +132,10 @@ export type RawRequest = {
   chunkBytes?: number;
 };
 
+/** `headerList("A: b", "C: d")` → name, value, name, value …, in order and case. */
+export const headerList = (...lines: string[]): string[] =>
+  lines.flatMap((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]);
+
 /** The bytes of a request. */
 export function requestBytes(request: RawRequest): Buffer {
   const body = request.body === undefined ? undefined : Buffer.from(request.body);
