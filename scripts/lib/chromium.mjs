@@ -7,26 +7,24 @@ import { run, runNode, step, tools } from "./run.mjs";
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 const systemFolders = ["/usr/bin", "/usr/local/bin", "/snap/bin"];
 
-/** Makes sure that there is a browser; CHROMIUM_PATH then names it, unless it is the one Playwright keeps. */
+/** Makes sure that there is a browser, and names it in CHROMIUM_PATH. */
 export async function ensureChromium() {
-  process.env.CHROMIUM_PATH ||= findChromium() ?? "";
-  if (process.env.CHROMIUM_PATH) return;
-  delete process.env.CHROMIUM_PATH;
+  process.env.CHROMIUM_PATH ||= findChromium() ?? (await installChromium());
+}
 
+async function installChromium() {
   if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
     await step("Installing Chromium (Debian's package)", async () => {
       await run("apt-get", ["update", "-qq"]);
-      await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-liberation"], {
-        DEBIAN_FRONTEND: "noninteractive",
-      });
+      const packages = ["chromium", "fonts-liberation"];
+      await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { DEBIAN_FRONTEND: "noninteractive" });
     });
-    process.env.CHROMIUM_PATH =
-      findChromium() ?? fail("Debian's chromium package brought no browser that could be found; set CHROMIUM_PATH.");
-    return;
+    return findChromium() ?? fail("Debian's chromium package brought no browser that could be found; set CHROMIUM_PATH.");
   }
   const { chromium } = await import("@playwright/test");
-  if (existsSync(chromium.executablePath())) return;
-  await step("Downloading Chromium", () => runNode(tools.playwright, ["install", "chromium"]));
+  const file = chromium.executablePath();
+  if (!existsSync(file)) await step("Downloading Chromium", () => runNode(tools.playwright, ["install", "chromium"]));
+  return file;
 }
 
 function findChromium() {

@@ -62,7 +62,9 @@ async function prepare({ pages, force }) {
 async function makeSources() {
   if (!isInstalled()) {
     // NODE_ENV=production would leave out the packages that build the rest.
-    await step("Installing packages", () => runNpm(["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], prismaEnv));
+    await step("Installing packages", () =>
+      runNpm(["ci", "--include=dev", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"], prismaEnv),
+    );
   }
   const hash = hashOf(clientInputs);
   if (isStamped(stamps.client, hash)) return;

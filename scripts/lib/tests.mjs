@@ -27,7 +27,9 @@ export async function runVitest(args, resultFolder) {
 /** Runs Playwright and resolves to `{ passed, failed, skipped }`. A test that needed a second try has passed. */
 export async function runPlaywright(args, resultFolder) {
   const file = join(resultFolder, "playwright.json");
-  const code = await follow(tools.playwright, ["test", "--reporter=list,json", ...args], { PLAYWRIGHT_JSON_OUTPUT_FILE: file });
+  const code = await follow(tools.playwright, ["test", "--config=e2e/playwright.config.ts", "--reporter=list,json", ...args], {
+    PLAYWRIGHT_JSON_OUTPUT_FILE: file,
+  });
   const report = readReport(file);
   if (!report) return { passed: 0, failed: 1, skipped: 0 };
   const { expected, flaky, unexpected, skipped } = report.stats;
