@@ -57,14 +57,13 @@ const bundle = await context({
 await bundle.watch();
 
 let stopping = false;
-for (const signal of ["SIGINT", "SIGTERM"]) {
-  process.on(signal, async () => {
-    // Ctrl+C arrives twice: from the terminal, and handed on by npm.
-    if (stopping) return;
-    stopping = true;
-    await queue;
-    await stopServer();
-    await bundle.dispose();
-    process.exit(0);
-  });
+async function stopAll() {
+  // Ctrl+C arrives twice: from the terminal, and handed on by npm.
+  if (stopping) return;
+  stopping = true;
+  await queue;
+  await stopServer();
+  await bundle.dispose();
+  process.exit(0);
 }
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void stopAll());
