@@ -1,6 +1,6 @@
 export type { ModelPrice, PriceBook, PriceQuery, Rate } from "./price-book";
 export { ListPriceBook, type ListedPrice, type ListTier } from "./list-price-book";
-export { createOverrideStore, type OverrideAnswer, type PriceOverrides } from "./override-store";
+export { createOverrideStore, type OverrideAnswer, type OverrideStore } from "./override-store";
 export { createPriceBook } from "./create-price-book";
 export { putPriceOverride } from "./put-override";
 export { deletePriceOverride } from "./delete-override";

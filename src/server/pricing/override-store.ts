@@ -6,7 +6,7 @@ import type { ModelPrice, PriceQuery } from "./price-book";
 export type OverrideAnswer = { applies: false } | { applies: true; price: ModelPrice | undefined };
 
 /** The organisations' own prices, held in memory by the version of their configuration. */
-export interface PriceOverrides {
+export interface OverrideStore {
   /**
    * Makes sure that {@link find} knows an organisation's overrides as of a version of its configuration. Undefined when it does
    * already, which is nearly always: `await` then costs nothing but a check.
@@ -40,7 +40,7 @@ const LOAD_TIMEOUT_MS = 10_000;
 const NOTHING: ReadonlyMap<string, readonly HeldOverride[]> = new Map();
 const DOES_NOT_APPLY: OverrideAnswer = { applies: false };
 
-export function createOverrideStore({ prisma, orgsMax = ORGS_MAX }: { prisma: PrismaClient; orgsMax?: number }): PriceOverrides {
+export function createOverrideStore({ prisma, orgsMax = ORGS_MAX }: { prisma: PrismaClient; orgsMax?: number }): OverrideStore {
   const heldByOrg = new Map<string, Held>();
   const loadingByOrg = new Map<string, { configVersion: bigint; done: Promise<void> }>();
 

@@ -8,7 +8,7 @@ import type { Scope } from "@/server/api-key/identity";
 import { createTestDatabase, type TestDatabase } from "@/testing/database";
 import { createMember, createOrganisation, type TestOrganisation } from "@/testing/factories";
 import { createOverrideStore, createPriceBook, deletePriceOverride, ListPriceBook, listPrices, putPriceOverride } from ".";
-import type { PriceBook, PriceOverrides, PriceQuery, PutPriceInput } from ".";
+import type { PriceBook, OverrideStore, PriceQuery, PutPriceInput } from ".";
 
 // A negotiated price that is not used, or used for somebody else or for too long, is a wrong bill that nobody notices for weeks.
 
@@ -18,7 +18,7 @@ const PRICE: PutPriceInput = { provider: "openai", model: "gpt-5", inputUsdPerMT
 let database: TestDatabase;
 let org: TestOrganisation;
 let ctx: Ctx;
-let store: PriceOverrides;
+let store: OverrideStore;
 let book: PriceBook;
 
 beforeAll(async () => {
@@ -237,9 +237,9 @@ describe("what is held in memory", () => {
     const asked = await version();
     let broken = true;
     const flaky = new Proxy(database.prisma, {
-      get: (target, property: keyof typeof target) => {
+      get: (target, property) => {
         if (broken) throw new Error("connection refused");
-        return target[property];
+        return Reflect.get(target, property) as unknown;
       },
     });
     const own = createOverrideStore({ prisma: flaky });
