@@ -49,6 +49,9 @@ export class ListPriceBook implements PriceBook {
   }
 }
 
+/** Reads the price lists. Takes some milliseconds: make one for the process. */
+export const createListPriceBook = (): ListPriceBook => new ListPriceBook();
+
 class ProviderPrices {
   readonly #provider: string;
   readonly #models: ReadonlyMap<string, BookModel>;
