@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { PrismaClient } from "@/generated/prisma/client";
 import { type Clock, systemClock } from "@/lib/clock";
 import { createPrisma, migrate } from "@/lib/db";
@@ -12,7 +13,7 @@ import { DEFAULT_GATEWAY_LIMITS, type Gateway, type GatewayLimits, createCallPri
 import { type SettleDoor, createSettleDoor } from "@/server/ledger";
 import { createGatewayMetrics } from "@/server/metrics";
 import { initFromEnv } from "@/server/org";
-import { type PriceBook, createListPriceBook, createOverrideStore, createPriceBook } from "@/server/pricing";
+import { ListPriceBook, type PriceBook, createOverrideStore, createPriceBook } from "@/server/pricing";
 
 /** Everything a process is made of, built once. */
 export type Runtime = {
@@ -25,6 +26,7 @@ export type Runtime = {
   authenticator: PollingKeyAuthenticator;
   settleDoor: SettleDoor;
   priceBook: PriceBook;
+  listPriceBook: ListPriceBook;
   gateway: Gateway;
   /** Set when this process runs the embedded database; resolves if it dies. */
   databaseDied: Promise<Error> | undefined;
@@ -67,7 +69,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   authenticator.start();
   const settleDoor = createSettleDoor({ connectionString: databaseUrl, clock, log });
   const overrides = createOverrideStore({ prisma });
-  const priceBook = createPriceBook({ list: createListPriceBook(), overrides });
+  const listPriceBook = new ListPriceBook();
+  const priceBook = createPriceBook({ list: listPriceBook, overrides });
   const upstreams = createUpstreams({
     openai: env.gateway.openaiUpstreamUrl,
     anthropic: env.gateway.anthropicUpstreamUrl,
@@ -90,6 +93,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     metrics,
     limits: { ...DEFAULT_GATEWAY_LIMITS, bodyBytesMax: env.gateway.bodyBytesMax, ...options.limits },
     openCalls,
+    unfinished: new Set(),
     isShuttingDown: () => stopping,
   };
 
@@ -103,6 +107,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     authenticator,
     settleDoor,
     priceBook,
+    listPriceBook,
     gateway,
     databaseDied: embedded?.died,
     firstRun: { organisations: await prisma.organisation.count() },
@@ -117,6 +122,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     async stop() {
       stopping = true;
       await upstreams.close();
+      await Promise.race([Promise.all(gateway.unfinished), sleep(DRAIN_MS, undefined, { ref: false })]);
       const unsettled = await settleDoor.drain(DRAIN_MS);
       await settleDoor.stop();
       await authenticator.stop();

@@ -86,7 +86,13 @@ class Call implements Dispatcher.DispatchHandler, Forwarded {
     if (this.#over) return;
     this.#over = true;
     const code = (error as { code?: unknown }).code;
-    const kind = this.#aborted ? "aborted" : !this.#sent ? "unreachable" : typeof code === "string" && TIMEOUTS.has(code) ? "timeout" : "broken";
+    const kind = this.#aborted
+      ? "aborted"
+      : !this.#sent
+        ? "unreachable"
+        : typeof code === "string" && TIMEOUTS.has(code)
+          ? "timeout"
+          : "broken";
     this.#listener.onFailure({ kind, error });
   }
 

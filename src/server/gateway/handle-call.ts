@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "@/lib/clock";
 import { HTTP_STATUS } from "@/lib/errors";
 import { newSpanId, publicId, uuidv7 } from "@/lib/ids";
@@ -11,7 +12,7 @@ import { type CallAttribution, attributionOf } from "./attribution-of-call";
 import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
 import type { Exchange } from "./exchange";
 import { type ForwardFailure, type ForwardListener, type ForwardTimeouts, type Forwarded, forward } from "./forward";
-import { type CallPricing, type PricedCall, UNCHARGED } from "./price-call";
+import { type CallPricing, type CallToPrice, type PricedCall, UNCHARGED } from "./price-call";
 import {
   type Endpoint,
   type Metered,
@@ -64,6 +65,8 @@ export type Gateway = {
   limits: GatewayLimits;
   /** Calls open by key id, for `maxConcurrent`. */
   openCalls: Map<string, number>;
+  /** Calls whose event is not durable yet; waited for when the process stops. */
+  unfinished: Set<Promise<void>>;
   /** True once the process has been told to stop. */
   isShuttingDown(): boolean;
 };
@@ -76,7 +79,13 @@ const isPromise = <T>(value: T | Promise<T>): value is Promise<T> => value insta
  * authenticate → read → restrict → forward → meter while relaying → settle.
  * Resolves when the call's event is durable (or when none is due). Never rejects.
  */
-export async function handleCall(exchange: Exchange, gateway: Gateway): Promise<void> {
+export function handleCall(exchange: Exchange, gateway: Gateway): Promise<void> {
+  const finished = runCall(exchange, gateway);
+  gateway.unfinished.add(finished);
+  return finished.then(() => void gateway.unfinished.delete(finished));
+}
+
+async function runCall(exchange: Exchange, gateway: Gateway): Promise<void> {
   const call = new GatewayCall(exchange, gateway);
   try {
     await call.run();
@@ -212,7 +221,8 @@ class GatewayCall implements ForwardListener {
     const parsed = gateway.clock.monotonic();
     const refused = this.#restrict();
     if (refused) return refused;
-    await gateway.pricing.prepare(identity);
+    const loading = gateway.pricing.prepare(identity);
+    if (loading) await loading;
     if (exchange.aborted) {
       this.#ending = { status: "cancelled", denialCode: null, httpStatus: null };
       return undefined;
@@ -550,7 +560,7 @@ class GatewayCall implements ForwardListener {
   async #price(metered: Metered | undefined, identity: KeyIdentity, ending: Ending): Promise<PricedCall> {
     const answeredWithError = this.#upstreamStatus !== undefined && this.#upstreamStatus >= 300;
     if (!this.#sent || ending.status === "denied" || answeredWithError) return UNCHARGED;
-    return this.#gateway.pricing.price({
+    const call: CallToPrice = {
       orgId: identity.orgId,
       configVersion: identity.org.configVersion,
       provider: this.#upstream!.name,
@@ -561,7 +571,16 @@ class GatewayCall implements ForwardListener {
       metered,
       callerLeft: ending.status === "cancelled",
       startedAtMs: this.#createdAtMs,
-    });
+    };
+    for (;;) {
+      try {
+        return await this.#gateway.pricing.price(call);
+      } catch (error) {
+        // The organisation's own prices could not be read. The money is spent: the call waits until its price is known.
+        this.#gateway.log.warn({ requestId: this.requestId, err: error }, "a call waits for its price");
+        await sleep(PRICE_RETRY_MS);
+      }
+    }
   }
 
   #event(input: { identity: KeyIdentity; metered: Metered | undefined; ending: Ending; pricing: PricedCall }): CostEventRecord {
@@ -572,7 +591,7 @@ class GatewayCall implements ForwardListener {
     return {
       orgId: identity.orgId,
       id: this.#eventId,
-      requestId: this.#head?.requestId ?? metered?.requestId ?? this.requestId,
+      requestId: this.#head?.requestId ?? metered?.requestId ?? metered?.responseId ?? this.requestId,
       createdAtMs: this.#createdAtMs,
       status: ending.status,
       denialCode: ending.denialCode,
@@ -580,9 +599,9 @@ class GatewayCall implements ForwardListener {
       source: "proxy",
       eventType: "llm",
       provider: this.#upstream?.name ?? this.#provider.name,
-      model: metered?.usage?.model ?? requestedModel ?? NO_MODEL,
+      model: metered?.usage?.model ?? metered?.model ?? requestedModel ?? NO_MODEL,
       requestedModel,
-      serviceTier: metered?.usage?.serviceTier ?? this.#facts?.serviceTier ?? null,
+      serviceTier: metered?.usage?.serviceTier ?? metered?.serviceTier ?? this.#facts?.serviceTier ?? null,
       endpoint: this.#endpoint.name,
       ...pricing,
       estimatedNano: null,
@@ -620,5 +639,6 @@ class GatewayCall implements ForwardListener {
   }
 }
 
+const PRICE_RETRY_MS = 1_000;
 /** Stands for the model of calls that name none. */
 const NO_MODEL = "(none)";

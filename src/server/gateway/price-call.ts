@@ -1,6 +1,15 @@
 import { ZERO_NANO } from "@/lib/money";
-import { type Receipt, type UsageQuantities, type UsageReport, costOfUsage, countTokens, estimateInputTokens } from "@/server/metering";
-import { cacheWriteTokensTotal, cachedTokensTotal, inputTokensTotal, outputTokensTotal } from "@/server/metering/usage";
+import {
+  type Receipt,
+  type UsageQuantities,
+  cacheWriteTokensTotal,
+  cachedTokensTotal,
+  costOfUsage,
+  countTokens,
+  estimateInputTokens,
+  inputTokensTotal,
+  outputTokensTotal,
+} from "@/server/metering";
 import type { CostEventRecord } from "@/server/events";
 import type { KeyIdentity } from "@/server/api-key";
 import type { OverrideStore, PriceBook } from "@/server/pricing";
@@ -53,7 +62,7 @@ export type CallToPrice = {
 
 export interface CallPricing {
   /** Loads the organisation's price overrides unless they are at hand. */
-  prepare(identity: KeyIdentity): Promise<void> | void;
+  prepare(identity: KeyIdentity): Promise<void> | undefined;
   /** What a forwarded call that was not answered with an error costs. */
   price(call: CallToPrice): PricedCall | Promise<PricedCall>;
 }
@@ -65,14 +74,19 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
   const { priceBook, overrides } = input;
 
   const receiptOf = (call: CallToPrice, quantities: UsageQuantities): Receipt | undefined => {
-    const usage = call.metered?.usage;
-    // The model that served decides; an answer that names one we have no price for is priced as what was asked.
-    for (const model of new Set([usage?.model, call.facts?.model])) {
+    const { facts, metered } = call;
+    const usage = metered?.usage;
+    const served = usage?.model ?? metered?.model;
+    // What served decides; an answer that names a model we have no price for is priced as what was asked.
+    for (const model of new Set([served, facts?.model])) {
       if (model === undefined) continue;
       const price = priceBook.findPrice({
         provider: call.provider,
         model,
-        ...(usage?.serviceTier === undefined ? {} : { serviceTier: usage.serviceTier }),
+        requestedModel: facts?.model,
+        serviceTier: usage?.serviceTier ?? metered?.serviceTier,
+        speed: usage?.speed,
+        inferenceGeo: usage?.inferenceGeo,
         atMs: call.startedAtMs,
         orgId: call.orgId,
       });
@@ -114,20 +128,29 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
     };
   };
 
+  const price = (call: CallToPrice): PricedCall | Promise<PricedCall> => {
+    if (call.endpoint.class === "free") return UNCHARGED;
+    if (call.endpoint.class !== "priced") return isRead(call.method) ? UNCHARGED : UNPRICED;
+    if (call.metered?.usage && call.metered.usageComplete) return priced(call, call.metered.usage.quantities, "reported");
+    return countedQuantities(call).then(({ quantities, basis }) => priced(call, quantities, basis));
+  };
+
   return {
     prepare: (identity) => overrides.ensureLoaded(identity.orgId, identity.org.configVersion),
-
     price(call) {
-      if (call.endpoint.class === "free") return UNCHARGED;
-      if (call.endpoint.class !== "priced")
-        return call.method === "GET" || call.method === "HEAD" || call.method === "DELETE" ? UNCHARGED : UNPRICED;
-      if (call.metered?.usage && call.metered.usageComplete) return priced(call, call.metered.usage.quantities, "reported");
-      return countedQuantities(call).then(({ quantities, basis }) => priced(call, quantities, basis));
+      // The overrides were loaded when the call began; by now they may have been dropped from memory again.
+      const loading = overrides.ensureLoaded(call.orgId, call.configVersion);
+      return loading ? loading.then(() => price(call)) : price(call);
     },
   };
 }
 
+const isRead = (method: string): boolean => method === "GET" || method === "HEAD" || method === "DELETE";
+
 const UNPRICED: PricedCall = { ...UNCHARGED, costNano: null, costBasis: "unpriced" };
+
+/** Endpoints whose answers are not text, so that nothing in them can be counted as output tokens. */
+const WITHOUT_OUTPUT_TEXT: ReadonlySet<string> = new Set(["embeddings", "audio/transcriptions", "audio/translations"]);
 
 /**
  * The provider told no usage, or not the last word of it: what was delivered is counted, what it did tell is kept. The result is
@@ -135,21 +158,26 @@ const UNPRICED: PricedCall = { ...UNCHARGED, costNano: null, costBasis: "unprice
  * at the cap the caller set (CONTRACT §7).
  */
 async function countedQuantities(call: CallToPrice): Promise<{ quantities: UsageQuantities; basis: "counted" | "bounded" }> {
-  const { metered, facts } = call;
-  const told: UsageReport | undefined = metered?.usage;
-  const model = told?.model ?? facts?.model;
-  const visible = metered ? await countTokens(metered.visibleText, model) : 0;
+  const { metered, facts, endpoint } = call;
+  const told = metered?.usage;
+  const model = told?.model ?? metered?.model ?? facts?.model;
+  const input = told ? told.quantities : await countedInput(call, model);
+  const sawEverything = metered !== undefined && metered.terminal && facts?.thinksUnseen !== true;
+  const basis = sawEverything && !call.callerLeft ? "counted" : "bounded";
+  if (WITHOUT_OUTPUT_TEXT.has(endpoint.name)) return { quantities: input, basis };
+
+  // A token is at least one character's worth where the text itself was too long to keep.
+  const visible = metered ? (await countTokens(metered.visibleText, model)) + (metered.visibleCharactersDropped ?? 0) : 0;
   const delivered = Math.max(visible, told ? outputTokensTotal(told.quantities) : 0);
-  const sawEverything = metered !== undefined && metered.terminal && !facts?.thinksUnseen;
   const outputCap = (facts?.outputTokensMax ?? OUTPUT_TOKENS_ANY_MODEL) * (facts?.choices ?? 1);
   // A whole answer (not a stream) that never came may have been produced to its end.
-  const unseen = metered === undefined || facts?.thinksUnseen === true || (!facts?.stream && !metered.terminal);
-  const output = unseen && !sawEverything ? Math.max(delivered, outputCap) : delivered;
-  const quantities: UsageQuantities = { ...(told?.quantities ?? (await estimatedInput(call, model))), output };
-  delete quantities.reasoning;
-  return { quantities, basis: sawEverything && !call.callerLeft ? "counted" : "bounded" };
+  const mayHaveMore = metered === undefined || facts?.thinksUnseen === true || (facts?.stream !== true && !metered.terminal);
+  const output = !sawEverything && mayHaveMore ? Math.max(delivered, outputCap) : delivered;
+  const { reasoning: _inOutput, ...rest } = { ...input, ...metered?.billedItems };
+  return { quantities: { ...rest, output }, basis };
 }
 
-async function estimatedInput(call: CallToPrice, model: string | undefined): Promise<UsageQuantities> {
+async function countedInput(call: CallToPrice, model: string | undefined): Promise<UsageQuantities> {
+  if (call.facts?.inputCharacters !== undefined) return { input_characters: call.facts.inputCharacters };
   return { input: call.requestBody ? await estimateInputTokens(call.requestBody, model) : 0 };
 }

@@ -52,15 +52,45 @@ describe("credentials", () => {
 
 describe("forwarded headers", () => {
   it("keeps order, case and repeats of what belongs to the provider", () => {
-    const sent = ["Content-Type", "application/json", "OpenAI-Beta", "a", "openai-beta", "b", "X-Stainless-Lang", "js", "traceparent", "00-a"];
+    const sent = [
+      "Content-Type",
+      "application/json",
+      "OpenAI-Beta",
+      "a",
+      "openai-beta",
+      "b",
+      "X-Stainless-Lang",
+      "js",
+      "traceparent",
+      "00-a",
+    ];
     expect(forward(sent)).toEqual(sent);
   });
 
   it("drops what belongs to the connection, to a browser, to a proxy in front, and to us", () => {
     const dropped = [
-      "Host", "Connection", "Keep-Alive", "Transfer-Encoding", "TE", "Trailer", "Upgrade", "Proxy-Authorization", "Expect",
-      "Cookie", "Origin", "Referer", "Forwarded", "X-Forwarded-For", "x-forwarded-anything", "X-Real-IP", "Content-Length",
-      "X-NullSpend-Key", "X-NullSpend-Tags", "NullSpend-Version", "Helicone-Auth", "Helicone-Property-App",
+      "Host",
+      "Connection",
+      "Keep-Alive",
+      "Transfer-Encoding",
+      "TE",
+      "Trailer",
+      "Upgrade",
+      "Proxy-Authorization",
+      "Expect",
+      "Cookie",
+      "Origin",
+      "Referer",
+      "Forwarded",
+      "X-Forwarded-For",
+      "x-forwarded-anything",
+      "X-Real-IP",
+      "Content-Length",
+      "X-NullSpend-Key",
+      "X-NullSpend-Tags",
+      "NullSpend-Version",
+      "Helicone-Auth",
+      "Helicone-Property-App",
     ];
     expect(forward(dropped.flatMap((name) => [name, "v"]))).toEqual([]);
   });

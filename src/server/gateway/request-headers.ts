@@ -32,7 +32,11 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
 const NOT_FORWARDED_PREFIXES = ["x-nullspend-", "nullspend-", "helicone-", "x-forwarded-"];
 
 export type Credentials =
-  | { ok: true; rawKey: string; /** Header (lower case) whose value is replaced by `providerValue`. */ composite: { header: string; providerValue: string } | null }
+  | {
+      ok: true;
+      rawKey: string;
+      /** Header (lower case) whose value is replaced by `providerValue`. */ composite: { header: string; providerValue: string } | null;
+    }
   | { ok: false };
 
 /**
@@ -51,7 +55,8 @@ export function readCredentials(header: (name: string) => string | undefined): C
     const credential = value.slice(scheme.length);
     const rawKey = credential.slice(0, RAW_KEY_LENGTH);
     const providerKey = credential.slice(RAW_KEY_LENGTH + 1);
-    if (!isRawKey(rawKey) || credential[RAW_KEY_LENGTH] !== ":" || providerKey.trim() === "" || providerKey.includes(RAW_KEY_MARK)) return { ok: false };
+    if (!isRawKey(rawKey) || credential[RAW_KEY_LENGTH] !== ":" || providerKey.trim() === "" || providerKey.includes(RAW_KEY_MARK))
+      return { ok: false };
     if (compositeKey !== undefined) return { ok: false };
     compositeKey = rawKey;
     composite = { header: name, providerValue: scheme + providerKey };
@@ -79,7 +84,8 @@ export function headersToForward(input: {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     const lower = name.toLowerCase();
-    if (NOT_FORWARDED.has(lower) || NOT_FORWARDED_PREFIXES.some((prefix) => lower.startsWith(prefix)) || connectionNames?.has(lower)) continue;
+    if (NOT_FORWARDED.has(lower) || NOT_FORWARDED_PREFIXES.some((prefix) => lower.startsWith(prefix)) || connectionNames?.has(lower))
+      continue;
     let value = rawHeaders[i + 1]!;
     if (lower === "accept-encoding") {
       if (sawAcceptEncoding && identityOnly) continue;

@@ -41,7 +41,10 @@ describe("the trace of a call", () => {
   });
 
   it("falls back to X-NullSpend-Trace-Id when traceparent is not valid", () => {
-    expect(of({ traceparent: "nonsense", "x-nullspend-trace-id": "a".repeat(32) })).toEqual({ traceId: "a".repeat(32), parentSpanId: null });
+    expect(of({ traceparent: "nonsense", "x-nullspend-trace-id": "a".repeat(32) })).toEqual({
+      traceId: "a".repeat(32),
+      parentSpanId: null,
+    });
   });
 
   it("is new when neither is valid", () => {
