@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { costOfUsage } from "./cost-of-usage";
 import { countTokens, estimateInputTokens } from "./count-tokens";
 
 const { countTokens: countWhole } = await import("gpt-tokenizer/encoding/o200k_base");
@@ -8,9 +8,14 @@ const whole = (text: string): number => countWhole(text, { disallowedSpecial: ne
 
 const TEXTS = {
   English: "The quick brown fox jumps over the lazy dog; it isn't tired, is it?  It ran 1,234.56 miles.\n\n".repeat(400),
-  code: readFileSync("src/server/metering/cost-of-usage.ts", "utf8"),
-  schema: readFileSync("prisma/schema.prisma", "utf8"),
-  JSON: readFileSync("package-lock.json", "utf8").slice(0, 200_000),
+  code: [costOfUsage, countTokens, estimateInputTokens, fc.assert, fc.record].map(String).join("
+
+").repeat(5),
+  JSON: JSON.stringify(
+    Array.from({ length: 500 }, (_, i) => ({ id: `call_${(i * 7919).toString(36)}`, at: 1_795_000_000 + i, tags: ["team-a", null, i / 7], ok: i % 2 === 0 })),
+    null,
+    1,
+  ),
   Russian: "Быстрая коричневая лиса прыгает через ленивую собаку, и это предложение содержит много слов. ".repeat(300),
   Chinese: "今天天气很好，我们去公园散步。模型的价格是按令牌计算的，请注意。".repeat(300),
   Japanese: "これは日本語の文章です。トークンの数を数えます。\n".repeat(300),
