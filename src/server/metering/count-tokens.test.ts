@@ -8,11 +8,14 @@ const whole = (text: string): number => countWhole(text, { disallowedSpecial: ne
 
 const TEXTS = {
   English: "The quick brown fox jumps over the lazy dog; it isn't tired, is it?  It ran 1,234.56 miles.\n\n".repeat(400),
-  code: [costOfUsage, countTokens, estimateInputTokens, fc.assert, fc.record].map(String).join("
-
-").repeat(5),
+  code: [costOfUsage, countTokens, estimateInputTokens, fc.assert, fc.record].map(String).join("\n\n").repeat(5),
   JSON: JSON.stringify(
-    Array.from({ length: 500 }, (_, i) => ({ id: `call_${(i * 7919).toString(36)}`, at: 1_795_000_000 + i, tags: ["team-a", null, i / 7], ok: i % 2 === 0 })),
+    Array.from({ length: 500 }, (_, i) => ({
+      id: `call_${(i * 7919).toString(36)}`,
+      at: 1_795_000_000 + i,
+      tags: ["team-a", null, i / 7],
+      ok: i % 2 === 0,
+    })),
     null,
     1,
   ),
