@@ -46,7 +46,7 @@ const STOP_TIMEOUT_MS = 10_000;
 export async function startEmbeddedPostgres({
   dataDir,
   maxConnections = 40,
-  workerUrl = new URL("./pglite-worker.mjs", import.meta.url),
+  workerUrl = workerBesideBundle(),
 }: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const folder = resolve(dataDir);
   await mkdir(dirname(folder), { recursive: true });
@@ -60,6 +60,15 @@ export async function startEmbeddedPostgres({
     await unlock();
     throw error;
   }
+}
+
+/**
+ * A `new URL` on a literal would make Next's bundler look for the file among its sources, where there is none; inside Next there is
+ * no embedded database.
+ */
+function workerBesideBundle(): URL {
+  const folder = import.meta.url.slice(0, import.meta.url.lastIndexOf("/") + 1);
+  return new URL(`${folder}pglite-worker.mjs`);
 }
 
 async function initialise(folder: string, workerUrl: URL): Promise<void> {
