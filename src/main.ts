@@ -8,7 +8,8 @@ import { setRuntime } from "@/adapters/runtime";
 import { EnvError, readEnv } from "@/lib/env";
 import { createLogger } from "@/lib/logger";
 import { NodeExchange } from "@/server/gateway";
-import { startRuntime } from "@/server/runtime";
+import { startEmbeddedDatabase } from "@/server/embedded-database";
+import { type Runtime, startRuntime } from "@/server/runtime";
 
 const startedAt = performance.now();
 /** Open streams get so long after SIGTERM (CONTRACT §14). */
@@ -28,7 +29,12 @@ const env = readEnvOrExit();
 const log = createLogger({ level: env.logLevel });
 const dev = env.nodeEnv === "development";
 
-const runtime = await startRuntime({ env, log, root: process.cwd() }).catch((error: unknown) => {
+async function start(): Promise<Runtime> {
+  const database = env.database.kind === "embedded" ? await startEmbeddedDatabase(env.database.dataDir) : { url: env.database.url };
+  return startRuntime({ env, log, root: process.cwd(), database });
+}
+
+const runtime = await start().catch((error: unknown) => {
   process.stderr.write(`NullSpend could not start: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);
 });

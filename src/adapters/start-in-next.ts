@@ -10,5 +10,5 @@ export async function startRuntimeInNext(): Promise<void> {
     throw new Error("DATABASE_URL is missing: without the custom server (npm start) there is no embedded database.");
   }
   const log = createLogger({ level: env.logLevel });
-  setRuntime(await startRuntime({ env, log, root: process.cwd() }));
+  setRuntime(await startRuntime({ env, log, root: process.cwd(), database: { url: env.database.url } }));
 }

@@ -1,10 +1,8 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PrismaClient } from "@/generated/prisma/client";
 import { type Clock, systemClock } from "@/lib/clock";
 import { createPrisma, migrate } from "@/lib/db";
-import { type EmbeddedPostgres, startEmbeddedPostgres } from "@/lib/db/embedded";
 import type { Env } from "@/lib/env";
 import type { Logger } from "@/lib/logger";
 import { type Secrets, loadSecrets } from "@/lib/secrets";
@@ -42,11 +40,15 @@ export type Runtime = {
 
 export type Readiness = { ready: boolean; checks: { database: boolean; migrations: boolean; accepting: boolean; stopping: boolean } };
 
+/** Where the data is. One that runs inside this process also stops with it, and may die. */
+export type Database = { url: string; died?: Promise<Error>; stop?(): Promise<void> };
+
 export type RuntimeOptions = {
   env: Env;
   log: Logger;
-  /** The project's folder; migrations and the database's worker are found from here. */
+  /** The project's folder; migrations are found from here. */
   root: string;
+  database: Database;
   clock?: Clock;
   limits?: Partial<GatewayLimits>;
 };
@@ -56,10 +58,9 @@ const DRAIN_MS = 15_000;
 const READY_TIMEOUT_MS = 1_000;
 
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
-  const { env, log, root, clock = systemClock } = options;
+  const { env, log, root, database, clock = systemClock } = options;
   const secrets = loadSecrets(env);
-  const embedded = env.database.kind === "embedded" ? await startEmbedded(env.database.dataDir, root) : undefined;
-  const databaseUrl = env.database.kind === "external" ? env.database.url : embedded!.url;
+  const databaseUrl = database.url;
 
   await migrate({ connectionString: databaseUrl, migrationsDir: join(root, "prisma/migrations"), log: (line) => log.info({}, line) });
   const prisma = createPrisma(databaseUrl);
@@ -109,12 +110,12 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     priceBook,
     listPriceBook,
     gateway,
-    databaseDied: embedded?.died,
+    databaseDied: database.died,
     firstRun: { organisations: await prisma.organisation.count() },
     async ready() {
-      const database = await answersInTime(prisma);
-      const checks = { database, migrations: true, accepting: settleDoor.accepting, stopping };
-      return { ready: database && checks.accepting && !stopping, checks };
+      const answers = await answersInTime(prisma);
+      const checks = { database: answers, migrations: true, accepting: settleDoor.accepting, stopping };
+      return { ready: answers && checks.accepting && !stopping, checks };
     },
     beginShutdown() {
       stopping = true;
@@ -127,7 +128,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       await settleDoor.stop();
       await authenticator.stop();
       await prisma.$disconnect();
-      await embedded?.stop();
+      await database.stop?.();
       return { unsettled };
     },
   };
@@ -145,22 +146,4 @@ async function answersInTime(prisma: PrismaClient): Promise<boolean> {
   const ready = await Promise.race([answer, late]);
   clearTimeout(timer);
   return ready;
-}
-
-/** Says where the running database is, so that the command line tool can talk to it while this process holds the folder. */
-export const databaseUrlFile = (dataDir: string): string => join(dataDir, "postgres.url");
-
-async function startEmbedded(dataDir: string, root: string): Promise<EmbeddedPostgres> {
-  const folder = resolve(root, dataDir);
-  if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const database = await startEmbeddedPostgres({ dataDir: join(folder, "postgres") });
-  const file = databaseUrlFile(folder);
-  writeFileSync(file, `${database.url}\n`, { mode: 0o600 });
-  return {
-    ...database,
-    async stop() {
-      rmSync(file, { force: true });
-      await database.stop();
-    },
-  };
 }
