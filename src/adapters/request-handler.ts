@@ -20,14 +20,13 @@ export function createRequestHandler(runtime: Runtime): RequestHandler {
   const rest = createRestHandler(runtime);
   return {
     serves: (method, target) => rest.matches(method, pathOf(target)) || GATEWAY_PATH.test(target),
-    handle: (exchange) =>
-      rest.matches(exchange.method, pathOf(exchange.target)) ? rest.handle(exchange) : handleCall(exchange, runtime.gateway),
+    async handle(exchange) {
+      if (rest.matches(exchange.method, pathOf(exchange.target))) await rest.handle(exchange);
+      else if (GATEWAY_PATH.test(exchange.target)) await handleCall(exchange, runtime.gateway);
+      else answerNotFound(exchange);
+    },
     refuseUpgrade(target) {
-      if (!GATEWAY_PATH.test(target))
-        return {
-          status: "404 Not Found",
-          text: JSON.stringify({ error: { code: "not_found", message: "There is no WebSocket here.", details: null } }),
-        };
+      if (!GATEWAY_PATH.test(target)) return { status: "404 Not Found", text: NOT_FOUND };
       const provider = providers[normaliseGatewayPath(target, false)?.provider ?? "openai"];
       const text = provider.errorBody({
         status: 501,
@@ -40,6 +39,15 @@ export function createRequestHandler(runtime: Runtime): RequestHandler {
     },
   };
 }
+
+/** Only reached through Next, which hands on whatever lies below `/api`. */
+function answerNotFound(exchange: Exchange): void {
+  const body = Buffer.from(NOT_FOUND);
+  exchange.writeHead(404, ["content-type", "application/json", "content-length", String(body.length)]);
+  exchange.end(body);
+}
+
+const NOT_FOUND = JSON.stringify({ error: { code: "not_found", message: "There is nothing at this address.", details: null } });
 
 function pathOf(target: string): string {
   const query = target.indexOf("?");
