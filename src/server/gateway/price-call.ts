@@ -77,7 +77,8 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
     const { facts, metered } = call;
     const usage = metered?.usage;
     const served = usage?.model ?? metered?.model;
-    // What served decides; an answer that names a model we have no price for is priced as what was asked.
+    // What served decides. A name that the book does not know at all is priced as what was asked; one that it knows, but not with
+    // these units, is unpriced: another model's price for them would be a guess.
     for (const model of new Set([served, facts?.model])) {
       if (model === undefined) continue;
       const price = priceBook.findPrice({
@@ -90,8 +91,9 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
         atMs: call.startedAtMs,
         orgId: call.orgId,
       });
-      const cost = price && costOfUsage({ quantities, price });
-      if (cost?.priced) return cost.receipt;
+      if (!price) continue;
+      const cost = costOfUsage({ quantities, price });
+      return cost.priced ? cost.receipt : undefined;
     }
     return undefined;
   };
