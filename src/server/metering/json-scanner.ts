@@ -11,10 +11,11 @@ export type JsonPaths = {
   readonly keyBytesMax: number;
 };
 
-type MutablePaths = JsonPaths & {
+type MutablePaths = {
+  path: string;
   wanted: boolean;
   children: Map<string, MutablePaths>;
-  folded: Map<string, JsonPaths>;
+  folded: Map<string, MutablePaths>;
   keyBytesMax: number;
 };
 
