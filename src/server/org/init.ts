@@ -1,8 +1,9 @@
+import { z } from "zod";
 import type { Prisma, PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
 import type { Env } from "@/lib/env";
 import { ServiceError } from "@/lib/errors";
-import { hashPassword } from "@/lib/password";
+import { hashPassword, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN } from "@/lib/password";
 import { hashRawKey, insertApiKey, isRawKey, SCOPES, type Scope } from "@/server/api-key";
 import type { Ctx } from "@/server/context";
 import { createOrganisationWithOwner } from "./create-organisation";
@@ -36,7 +37,7 @@ export async function initFromEnv({
 }): Promise<InitOutcome | undefined> {
   const { init } = env;
   if (Object.values(init).every((value) => value === undefined)) return undefined;
-  assertUsableKeys(init);
+  assertUsable(init);
   const email = (init.userEmail ?? DEFAULT_EMAIL).trim().toLowerCase();
   const user = await prisma.user.findUnique({ where: { email }, select: { passwordHash: true } });
   // Hashed before the transaction, which should be short; not needed where a password is set already.
@@ -56,7 +57,14 @@ export async function initFromEnv({
   );
 }
 
-function assertUsableKeys({ apiKey, adminKey }: Env["init"]): void {
+/** The server's own reading of the environment has said all this by variable; the command line comes here with options. */
+function assertUsable({ userEmail, userPassword, apiKey, adminKey }: Env["init"]): void {
+  if (userEmail !== undefined && !z.email().safeParse(userEmail.trim()).success) {
+    throw new ServiceError("bad_request", "The owner needs an e-mail address.");
+  }
+  if (userPassword !== undefined && (userPassword.length < PASSWORD_LENGTH_MIN || userPassword.length > PASSWORD_LENGTH_MAX)) {
+    throw new ServiceError("bad_request", `A password has ${PASSWORD_LENGTH_MIN} to ${PASSWORD_LENGTH_MAX} characters.`);
+  }
   for (const [name, rawKey] of [
     ["NULLSPEND_INIT_API_KEY", apiKey],
     ["NULLSPEND_INIT_ADMIN_KEY", adminKey],

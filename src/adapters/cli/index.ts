@@ -1,0 +1,1 @@
+export { runCli, type CliInput } from "./run-cli";
