@@ -69,7 +69,7 @@ export function normaliseGatewayPath(target: string, speaksAnthropic: boolean): 
 
   const provider = named ?? providerOfPath(`/v1/${first}`, speaksAnthropic);
   const normalised = `/v1/${segments.join("/")}`;
-  return differsInCaseOnly(provider, normalised) ? undefined : { provider, path: normalised, query };
+  return differsInCaseOnly(normalised) ? undefined : { provider, path: normalised, query };
 }
 
 /** @param path the provider's own, `/v1/…`. */
@@ -90,11 +90,11 @@ function isPrintableQuery(query: string): boolean {
 }
 
 /** `/v1/Chat/completions` is unknown here; a server that does not mind the case would answer it, and bill it. */
-function differsInCaseOnly(provider: ProviderName, path: string): boolean {
+function differsInCaseOnly(path: string): boolean {
   const lower = path.toLowerCase();
   if (lower === path) return false;
-  const classify = provider === "openai" ? openaiEndpoint : anthropicEndpoint;
-  const asWritten = classify("POST", path);
-  const asLower = classify("POST", lower);
-  return asLower.class !== "other" && asLower.name !== asWritten.name;
+  return [openaiEndpoint, anthropicEndpoint].some((classify) => {
+    const asLower = classify("POST", lower);
+    return asLower.class !== "other" && asLower.name !== classify("POST", path).name;
+  });
 }
