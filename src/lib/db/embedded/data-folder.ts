@@ -15,11 +15,10 @@ const SOCKET_NAME = ".s.PGSQL.5432";
 export class DamagedDataError extends Error {
   override readonly name = "DamagedDataError";
 
-  constructor(dataDir: string, what: string, cause?: unknown) {
+  constructor(dataDir: string, what: string) {
     super(
       `the database in ${dataDir} cannot be opened: ${what}. Nothing was changed. ` +
         `Put a backup of the folder in its place, or move it away to start with an empty database.`,
-      cause === undefined ? undefined : { cause },
     );
   }
 }

@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, mkdtemp, readdir, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, mkdtemp, readdir, realpath, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -52,6 +53,37 @@ async function startWriter(dataDir: string): Promise<{ child: ChildProcess; line
 
 test("a first boot leaves a database, and nothing of the making of it or of one that was killed", async () => {
   expect((await readdir(root)).filter((name) => name.startsWith("template"))).toEqual(["template", "template.socket"]);
+});
+
+test("the data folder lets nobody else in, also one that was copied with other rights", async () => {
+  expect((await stat(template)).mode & 0o777).toBe(0o700);
+  const dataDir = await newDataDir();
+  await chmod(dataDir, 0o755);
+  await (await startEmbeddedPostgres({ dataDir, workerUrl })).stop();
+  expect((await stat(dataDir)).mode & 0o777).toBe(0o700);
+});
+
+test("commits wait for the log to be on the disk", async () => {
+  const database = await startEmbeddedPostgres({ dataDir: await newDataDir(), workerUrl });
+  const settings =
+    "current_setting('fsync') as fsync, current_setting('wal_sync_method') as method, current_setting('synchronous_commit') as commit";
+  expect(await query(database, `select ${settings}`)).toEqual([{ fsync: "on", method: "open_datasync", commit: "on" }]);
+  await database.stop();
+});
+
+test("a first boot that is killed is begun anew", async () => {
+  const dataDir = join(await mkdtemp(join(root, "d-")), "postgres");
+  const { child } = await startWriter(dataDir);
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const control = join(`${dataDir}.init-${child.pid}`, "global/pg_control");
+  while (!existsSync(control) && child.exitCode === null) await nextTurn();
+  child.kill("SIGKILL");
+  await exited;
+  expect(existsSync(dataDir)).toBe(false);
+
+  const database = await startEmbeddedPostgres({ dataDir, workerUrl });
+  expect(await query(database, "select 1 as one")).toEqual([{ one: 1 }]);
+  await database.stop();
 });
 
 test("what was written before a stop is there after the next start", async () => {
@@ -116,6 +148,13 @@ describe("data that cannot be opened is named, left as it is, and not replaced b
     // The folder is free again: the next attempt says the same, not that somebody is using it.
     await expect(startEmbeddedPostgres({ dataDir, workerUrl })).rejects.toThrow(DamagedDataError);
   });
+});
+
+test("a worker that is not there is no damage to the data", async () => {
+  const dataDir = await newDataDir();
+  const start = startEmbeddedPostgres({ dataDir, workerUrl: new URL("nowhere.mjs", workerUrl) });
+  await expect(start).rejects.toThrow(/cannot find module/i);
+  await (await startEmbeddedPostgres({ dataDir, workerUrl })).stop();
 });
 
 test("the socket's folder lets nobody else in, and a long path gets a short one elsewhere", async () => {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, rename } from "node:fs/promises";
+import { chmod, mkdir, rename } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { Worker } from "node:worker_threads";
 import {
@@ -55,6 +55,8 @@ export async function startEmbeddedPostgres({
     if (await isServed(folder)) throw folderInUse(folder);
     await removeInitialisationFolders(folder);
     if ((await inspectDataFolder(folder)) === "missing") await initialise(folder, workerUrl);
+    // PGlite lets everybody read and write the files it makes, so the folder has to keep others out.
+    await chmod(folder, 0o700);
     return await serve({ folder, maxConnections, workerUrl, unlock });
   } catch (error) {
     await unlock();
@@ -73,6 +75,7 @@ function workerBesideBundle(): URL {
 
 async function initialise(folder: string, workerUrl: URL): Promise<void> {
   const unfinished = initialisationFolder(folder);
+  await mkdir(unfinished, { mode: 0o700 });
   const worker = startWorker(workerUrl, { mode: "initialise", dataDir: unfinished });
   await new Promise<void>((done, reject) => {
     worker.once("error", reject);
@@ -115,22 +118,23 @@ async function serve({ folder, maxConnections, workerUrl, unlock }: Serving): Pr
 
 function untilListening(worker: Worker, folder: string): Promise<number | null> {
   return new Promise((done, reject) => {
-    const fail = (what: string, cause?: unknown): void => {
+    const settle = (end: () => void): void => {
       clearTimeout(timer);
-      void worker.terminate();
-      reject(new DamagedDataError(folder, what, cause));
+      worker.off("error", onError).off("exit", onExit).off("message", onMessage);
+      end();
     };
-    const onError = (error: unknown): void => fail(error instanceof Error ? error.message : String(error), error);
-    const onExit = (code: number): void => fail(`the database ended at its start with exit code ${code}`);
-    const timer = setTimeout(() => fail(`it did not start within ${BOOT_TIMEOUT_MS / 1000} s`), BOOT_TIMEOUT_MS);
-    worker.once("error", onError);
-    worker.once("exit", onExit);
-    worker.once("message", (message: FromWorker) => {
-      clearTimeout(timer);
-      worker.off("error", onError);
-      worker.off("exit", onExit);
-      done(message.type === "listening" ? message.port : null);
-    });
+    const fail = (error: Error): void => settle(() => void worker.terminate().then(() => reject(error)));
+    const onError = (error: Error): void => fail(error);
+    const onExit = (code: number): void => fail(new DamagedDataError(folder, `it ended at its start with exit code ${code}`));
+    const onMessage = (message: FromWorker): void => {
+      if (message.type === "unreadable") fail(new DamagedDataError(folder, message.reason));
+      if (message.type === "listening") settle(() => done(message.port));
+    };
+    const timer = setTimeout(
+      () => fail(new DamagedDataError(folder, `it did not start within ${BOOT_TIMEOUT_MS / 1000} s`)),
+      BOOT_TIMEOUT_MS,
+    );
+    worker.on("error", onError).on("exit", onExit).on("message", onMessage);
   });
 }
 

@@ -4,7 +4,7 @@ import { PGlite } from "@electric-sql/pglite";
 import { WireFront } from "./wire-front";
 import type { FromWorker, ToWorker, WorkerTask } from "./worker-messages";
 
-const VACUUM_EVERY_MS = 3_600_000;
+const VACUUM_EVERY_MS = 15 * 60_000;
 const IDLE_IN_TRANSACTION_MS = 30_000;
 
 // PGlite's own default is fsync off. Its file system knows no fsync, but a WAL opened O_DSYNC is on the disk when a commit returns.
@@ -27,7 +27,8 @@ async function initialise(dataDir: string): Promise<void> {
 }
 
 async function serve({ dataDir, listen, maxConnections }: Extract<WorkerTask, { mode: "serve" }>): Promise<void> {
-  const database = await PGlite.create(dataDir, { startParams: START_PARAMS });
+  const database = await open(dataDir);
+  if (database === undefined) return;
   const front = new WireFront(database, {
     maxConnections,
     idleInTransactionMs: IDLE_IN_TRANSACTION_MS,
@@ -44,12 +45,12 @@ async function serve({ dataDir, listen, maxConnections }: Extract<WorkerTask, { 
     front.exclusive(() => database.exec("vacuum analyze")).catch(() => {});
   }, VACUUM_EVERY_MS);
 
-  async function stop(): Promise<void> {
+  const stop = async (): Promise<void> => {
     clearInterval(vacuum);
     await front.stop();
     await database.close();
     parentPort?.close();
-  }
+  };
 
   parentPort?.on("message", (message: ToWorker) => {
     if (message === "ping") tell({ type: "pong" });
@@ -57,6 +58,17 @@ async function serve({ dataDir, listen, maxConnections }: Extract<WorkerTask, { 
   });
   const port = await front.listen(listen.kind === "tcp" ? { host: "127.0.0.1", port: 0 } : { path: listen.socketPath });
   tell({ type: "listening", port });
+}
+
+/** Undefined when the data cannot be opened; the process is told, and the thread ends. */
+async function open(dataDir: string): Promise<PGlite | undefined> {
+  try {
+    return await PGlite.create(dataDir, { startParams: START_PARAMS });
+  } catch (error) {
+    tell({ type: "unreadable", reason: error instanceof Error ? error.message : String(error) });
+    parentPort?.close();
+    return undefined;
+  }
 }
 
 function tell(message: FromWorker): void {

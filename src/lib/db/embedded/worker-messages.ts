@@ -12,4 +12,7 @@ export type ToWorker = "ping" | "stop";
 
 export type FromWorker =
   /** `port` is null on a unix socket. */
-  { type: "listening"; port: number | null } | { type: "pong" };
+  | { type: "listening"; port: number | null }
+  /** PGlite could not open the data. */
+  | { type: "unreadable"; reason: string }
+  | { type: "pong" };
