@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { HTTP_STATUS, ServiceError } from "@/lib/errors";
 import { assertAllowed } from "@/server/access";
 import type { Ctx, Principal } from "@/server/context";
-import type { Exchange } from "@/server/gateway";
+import { API_VERSION, type Exchange } from "@/server/gateway";
 import { withIdempotency } from "@/server/idempotency";
 import { clientAddress } from "./client-address";
 import type { RestDeps } from "./deps";
@@ -55,6 +55,10 @@ export function createRestHandler(deps: RestDeps): RestHandler {
 async function answerOf(exchange: Exchange, deps: RestDeps): Promise<Answered> {
   const match = table.find(exchange.method, pathOf(exchange.target));
   if ("allow" in match) return methodNotAllowed(match.allow);
+  const version = exchange.header("nullspend-version");
+  if (version !== undefined && version !== API_VERSION) {
+    throw new ServiceError("bad_request", `This version of the API is not known. Send NullSpend-Version: ${API_VERSION}, or leave it out.`);
+  }
   if (match.route.access === "public") {
     return { answer: await match.route.handle({ deps, authorization: exchange.header("authorization") }) };
   }

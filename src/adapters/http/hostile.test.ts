@@ -160,6 +160,11 @@ test.each([
   expect(performance.now() - startedAt).toBeLessThan(2000);
 });
 
+test("a version of the API that does not exist is refused", async () => {
+  const get = (version: string) => server.send("GET /api/keys", { key: admin.rawKey, headers: { "nullspend-version": version } });
+  expect([(await get("2026-04-01")).status, (await get("2020-01-01")).status]).toEqual([200, 400]);
+});
+
 test("a key works as a bearer token too, and two different keys are none", async () => {
   const bearer = { authorization: `Bearer ${admin.rawKey}` };
   expect((await server.send("GET /api/keys", { headers: bearer })).status).toBe(200);

@@ -7,6 +7,7 @@ import {
   type ZodOpenApiResponsesObject,
 } from "zod-openapi";
 import type { AccessRule } from "@/server/access";
+import { API_VERSION } from "@/server/gateway";
 import type { DocumentedAnswer, ParamsSchema, PrincipalRoute, Route } from "./route";
 
 const ErrorBody = z
@@ -38,7 +39,7 @@ export function openApiDocument(routes: readonly Route[], origin: string): Retur
     openapi: "3.1.0",
     info: {
       title: "NullSpend",
-      version: "2026-04-01",
+      version: API_VERSION,
       description: "Cost tracking for AI agents. Money in `…Microdollars` is a number ($1 = 1,000,000) with at most three decimals.",
     },
     servers: [{ url: origin }],

@@ -1,4 +1,4 @@
-import type { Exchange } from "@/server/gateway";
+import { API_VERSION, type Exchange } from "@/server/gateway";
 import type { RestAnswer } from "./route";
 
 type Sending = { exchange: Exchange; requestId: string; headers?: readonly string[] };
@@ -14,7 +14,7 @@ export async function sendAnswer(answer: RestAnswer, { exchange, requestId, head
     "x-content-type-options",
     "nosniff",
     "nullspend-version",
-    "2026-04-01",
+    API_VERSION,
     ...headers,
   ];
   const isHead = exchange.method === "HEAD";
