@@ -1,6 +1,10 @@
+const NOTHING = Buffer.alloc(0);
+/** A rare large piece must not stay in memory for the rest of a long stream. */
+const IDLE_BYTES_MAX = 64 * 1024;
+
 /** Bytes that arrive in pieces of any size, one after the other in memory: a thousand pieces of one byte cost a thousand bytes. */
 export class ByteBuffer {
-  #bytes = Buffer.allocUnsafe(0);
+  #bytes: Buffer = NOTHING;
   #length = 0;
 
   get length(): number {
@@ -26,15 +30,14 @@ export class ByteBuffer {
   /** Hands the bytes over and starts anew. */
   take(): Buffer {
     const taken = this.view();
-    this.#bytes = Buffer.allocUnsafe(0);
+    this.#bytes = NOTHING;
     this.#length = 0;
     return taken;
   }
 
   clear(): void {
     this.#length = 0;
-    // A rare large piece must not stay in memory for the rest of a long stream.
-    if (this.#bytes.length > 65_536) this.#bytes = Buffer.allocUnsafe(0);
+    if (this.#bytes.length > IDLE_BYTES_MAX) this.#bytes = NOTHING;
   }
 }
 

@@ -9,6 +9,8 @@ export type JsonPaths = {
   readonly folded: ReadonlyMap<string, JsonPaths>;
   /** Longest key, in bytes, that can still be one of the children, however it is escaped. */
   readonly keyBytesMax: number;
+  /** Bit n is set when a child's name has n letters. */
+  readonly nameLengths: number;
 };
 
 type MutablePaths = {
@@ -17,9 +19,17 @@ type MutablePaths = {
   children: Map<string, MutablePaths>;
   folded: Map<string, MutablePaths>;
   keyBytesMax: number;
+  nameLengths: number;
 };
 
-const newPaths = (path: string): MutablePaths => ({ path, wanted: false, children: new Map(), folded: new Map(), keyBytesMax: 0 });
+const newPaths = (path: string): MutablePaths => ({
+  path,
+  wanted: false,
+  children: new Map(),
+  folded: new Map(),
+  keyBytesMax: 0,
+  nameLengths: 0,
+});
 
 /** Each UTF-16 unit of a key may be written as six bytes (`\u0061`). */
 const ESCAPED_UNIT_BYTES = 6;
@@ -35,6 +45,7 @@ export function compileJsonPaths(paths: readonly string[]): JsonPaths {
         node.children.set(name, child);
         node.folded.set(foldCase(name), child);
         node.keyBytesMax = Math.max(node.keyBytesMax, name.length * ESCAPED_UNIT_BYTES);
+        node.nameLengths |= 1 << name.length;
       }
       node = child;
     }
@@ -109,7 +120,7 @@ type Frame = {
   keyStart: number;
   start: number;
   previousEnd: number | undefined;
-  seen: Set<JsonPaths>;
+  seen: Set<JsonPaths> | undefined;
 };
 
 /**
@@ -154,10 +165,10 @@ export class JsonScanner {
   /** The bytes of the value being read are wanted. */
   #keeping = false;
   #kept = new ByteBuffer();
-  readonly #values = new Map<string, Buffer>();
+  #values: Map<string, Buffer> | undefined;
   readonly #ranges = new Map<string, JsonRange>();
-  readonly #oversized = new Set<string>();
-  readonly #ambiguous = new Set<string>();
+  #oversized: Set<string> | undefined;
+  #ambiguous: Set<string> | undefined;
 
   constructor(paths: JsonPaths, options: JsonScannerOptions = {}) {
     this.#root = paths;
@@ -185,12 +196,12 @@ export class JsonScanner {
 
   /** Paths that stand twice or in another case, so that two parsers may read two things. Only with `strictKeys`. */
   get ambiguous(): ReadonlySet<string> {
-    return this.#ambiguous;
+    return this.#ambiguous ?? NONE;
   }
 
   /** Paths that were there, and longer than the cap. */
   get oversized(): ReadonlySet<string> {
-    return this.#oversized;
+    return this.#oversized ?? NONE;
   }
 
   /** The last of that name that was read to its end. */
@@ -200,14 +211,14 @@ export class JsonScanner {
 
   /** The value as a parser gives it; undefined when it is not there, was not kept, or is not JSON. */
   value(path: string): unknown {
-    const bytes = this.#values.get(path);
+    const bytes = this.#values?.get(path);
     return bytes && parseJson(bytes.toString("utf8"));
   }
 
   /** What was kept, at its place: the document without all that nobody asked for. */
   toObject(): Record<string, unknown> {
     const document: Record<string, unknown> = {};
-    for (const path of this.#values.keys()) {
+    for (const path of this.#values?.keys() ?? []) {
       const names = path.split(".");
       let parent = document;
       for (const name of names.slice(0, -1)) {
@@ -364,7 +375,7 @@ export class JsonScanner {
     if (byte === OPEN_OBJECT && paths && paths.children.size > 0) {
       if (!this.#open(OPEN_OBJECT)) return;
       if (!frame) this.#isObject = true;
-      this.#frames.push({ paths, member: undefined, keyStart: 0, start: at, previousEnd: undefined, seen: new Set() });
+      this.#frames.push({ paths, member: undefined, keyStart: 0, start: at, previousEnd: undefined, seen: undefined });
       this.#state = KEY_OR_CLOSE;
       return;
     }
@@ -469,6 +480,7 @@ export class JsonScanner {
     this.#state = BEFORE_COLON;
     frame.member = undefined;
     if (this.#keyTooLong || this.#keyBytes.length + end - start > frame.paths.keyBytesMax) return;
+    if (this.#keyBytes.length === 0 && !canBeName(chunk, start, end, frame.paths.nameLengths)) return;
     let raw: string;
     if (this.#keyBytes.length === 0) raw = chunk.toString("utf8", start, end);
     else {
@@ -482,7 +494,8 @@ export class JsonScanner {
     if (!this.#strictKeys) return;
     const named = exact ?? frame.paths.folded.get(foldCase(key));
     if (!named) return;
-    if (named !== exact || frame.seen.has(named)) this.#ambiguous.add(named.path);
+    frame.seen ??= new Set();
+    if (named !== exact || frame.seen.has(named)) (this.#ambiguous ??= new Set()).add(named.path);
     frame.seen.add(named);
   }
 
@@ -491,7 +504,7 @@ export class JsonScanner {
     const frame = this.#frames.at(-1);
     if (this.#keeping) {
       this.#keep(chunk, from, end);
-      if (this.#keeping) this.#values.set(frame!.member!.path, this.#kept.take());
+      if (this.#keeping) (this.#values ??= new Map()).set(frame!.member!.path, this.#kept.take());
       this.#keeping = false;
     }
     this.#noteMember(frame, this.#valueStart, this.#offset + end);
@@ -520,11 +533,20 @@ export class JsonScanner {
       return;
     }
     const path = this.#frames.at(-1)!.member!.path;
-    this.#oversized.add(path);
-    this.#values.delete(path);
+    (this.#oversized ??= new Set()).add(path);
+    this.#values?.delete(path);
     this.#kept.clear();
     this.#keeping = false;
   }
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** A key in plain ASCII has as many letters as bytes; one with escapes or other letters is looked at closely. */
+function canBeName(chunk: Buffer, start: number, end: number, nameLengths: number): boolean {
+  if (end - start < 32 && (nameLengths & (1 << (end - start))) !== 0) return true;
+  for (let i = start; i < end; i += 1) if (chunk[i] === BACKSLASH || chunk[i]! >= 0x80) return true;
+  return false;
 }
 
 /** JSON text as a value; undefined when it is not JSON. */

@@ -16,12 +16,12 @@ export class UsageFields {
 
   /** A whole number of zero or more; undefined when it is missing, null, or no count. */
   count(...path: string[]): number | undefined {
-    return this.#number(path, (value) => Number.isSafeInteger(value));
+    return this.#number(path, Number.isSafeInteger);
   }
 
   /** A finite number of zero or more. */
   amount(...path: string[]): number | undefined {
-    return this.#number(path, (value) => Number.isFinite(value));
+    return this.#number(path, Number.isFinite);
   }
 
   text(...path: string[]): string | undefined {
@@ -29,18 +29,18 @@ export class UsageFields {
     return typeof value === "string" ? value : undefined;
   }
 
-  #at(path: string[]): unknown {
+  #at(path: readonly string[]): unknown {
     let value: unknown = this.#usage;
     for (const name of path) value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
     return value;
   }
 
-  #number(path: string[], isValid: (value: number) => boolean): number | undefined {
+  #number(path: readonly string[], isValid: (value: number) => boolean): number | undefined {
+    const value = this.#at(path);
+    if (value === undefined || value === null || value === 0) return value ?? undefined;
     const joined = path.join(".");
     this.#read.add(joined);
-    const value = this.#at(path);
-    if (value === undefined || value === null) return undefined;
-    if (typeof value === "number" && value >= 0 && isValid(value)) return value;
+    if (typeof value === "number" && value > 0 && isValid(value)) return value;
     this.unreadable.push(joined);
     return undefined;
   }

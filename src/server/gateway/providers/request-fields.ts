@@ -116,7 +116,13 @@ export const UNREAD_FACTS: Readonly<RequestFacts> = {
 
 /** Leaves out what is undefined, so that an absent fact is absent. */
 export function definedOnly<T extends object>(values: { [Key in keyof T]: T[Key] | undefined }): T {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+  const defined: Partial<T> = {};
+  for (const key in values) {
+    const value = values[key];
+    if (value !== undefined) defined[key] = value;
+  }
+  // Every member that T requires is in `values` with a type that is not undefined, or the caller would not compile.
+  return defined as T;
 }
 
 /** Claude Code names its session inside `metadata.user_id`: as JSON with `session_id`, or after `_session_` in older versions. */

@@ -1,4 +1,4 @@
-import { AnswerReader } from "@/server/metering/answer-reader";
+import { AnswerReader, type WholeDocument } from "@/server/metering/answer-reader";
 import { compileJsonPaths, isObject } from "@/server/metering/json-scanner";
 import type { Endpoint, Metered, RequestFacts, ResponseMeter } from "../provider";
 import { definedOnly } from "../request-fields";
@@ -63,7 +63,7 @@ export class AnthropicMeter implements ResponseMeter {
 
   result(): Metered {
     const { form } = this.#reader;
-    if (form === "json" && this.#reader.document.complete && !this.#documentRead) this.#readDocument();
+    if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);
     const read = this.#usage && readAnthropicUsage(this.#usage, this.#isOutputTold);
     const isReadable = read !== undefined && read.unreadable.length === 0 && read.hasInput;
     const usageComplete = isReadable && read.hasOutput && this.#isOutputFinal;
@@ -96,10 +96,9 @@ export class AnthropicMeter implements ResponseMeter {
     });
   }
 
-  #readDocument(): void {
+  #readDocument({ value: answer }: WholeDocument): void {
     this.#documentRead = true;
     this.#terminal = true;
-    const answer = this.#reader.document.toObject();
     if (answer["type"] === "error" || isObject(answer["error"])) {
       this.#readError(answer);
       return;

@@ -11,8 +11,13 @@ export type AnthropicUsage = {
   unknownUnits: string[];
 };
 
-/** Fetching a page costs nothing beyond its tokens; turns are repeated in the totals, other than those of ADDED_TURNS. */
-const INFORMATIONAL: ReadonlySet<string> = new Set(["server_tool_use.web_fetch_requests", "iterations", "fallback_credit"]);
+/** Fetching a page and searching for tools cost nothing beyond their tokens; turns are repeated in the totals, but for two kinds. */
+const INFORMATIONAL: ReadonlySet<string> = new Set([
+  "server_tool_use.web_fetch_requests",
+  "server_tool_use.tool_search_requests",
+  "iterations",
+  "fallback_credit",
+]);
 
 /** Turns that the totals leave out: compaction is work of the same model, an advisor is another model at its own price. */
 const COMPACTION = "compaction";

@@ -200,6 +200,12 @@ describe("OpenAI answers", () => {
       { prompt_tokens: 100, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 90, audio_tokens: 30 } },
       { input: 0, cached_input: 70, audio_input: 10, cached_audio_input: 20, output: 1 },
     ],
+    [
+      "pictures in the output",
+      { prompt_tokens: 1, completion_tokens: 1300, completion_tokens_details: { image_tokens: 1290 } },
+      { input: 1, output: 10, image_output: 1290 },
+    ],
+    ["a cost that is no number", { prompt_tokens: 1, completion_tokens: 2, cost: { total_cost: 0.1 } }, { input: 1, output: 2 }],
     ["explicit zeros", { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }, { input: 0, output: 0 }],
   ])("reads %s in disjoint units", (_name, usage, quantities) => {
     const pieces = [Buffer.from(JSON.stringify({ choices: [], usage }))];

@@ -1,4 +1,4 @@
-import { AnswerReader } from "@/server/metering/answer-reader";
+import { AnswerReader, type WholeDocument } from "@/server/metering/answer-reader";
 import { compileJsonPaths, isObject } from "@/server/metering/json-scanner";
 import type { UsageQuantities } from "@/server/metering/usage";
 import type { Endpoint, Metered, RequestFacts, ResponseMeter } from "../provider";
@@ -117,7 +117,7 @@ export class OpenaiMeter implements ResponseMeter {
 
   result(): Metered {
     const { form } = this.#reader;
-    if (form === "json" && this.#reader.document.complete && !this.#documentRead) this.#readDocument();
+    if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);
     const terminal = form === "opaque" ? this.#reader.ended : this.#terminal;
     const told = this.#usage === undefined ? this.#usageOfRequest(terminal) : readOpenaiUsage(this.#usage, this.#usageKind());
     const isTold = told?.ok === true && (this.#isUsageFinal || terminal);
@@ -178,12 +178,10 @@ export class OpenaiMeter implements ResponseMeter {
     return Object.keys(counts).length > 0 ? counts : undefined;
   }
 
-  #readDocument(): void {
+  #readDocument({ value: answer, oversized }: WholeDocument): void {
     this.#documentRead = true;
     this.#terminal = true;
-    const { document } = this.#reader;
-    const answer = document.toObject();
-    if (document.oversized.has("output")) this.#unreadOutput = true;
+    if (oversized.has("output")) this.#unreadOutput = true;
     if (Array.isArray(answer["output"]) || typeof answer["status"] === "string") {
       this.#readResponse(answer);
       return;

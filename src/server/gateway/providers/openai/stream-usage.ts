@@ -1,5 +1,5 @@
 import { ByteBuffer, asBuffer } from "@/server/metering/byte-buffer";
-import { type JsonRange, JsonScanner, compileJsonPaths } from "@/server/metering/json-scanner";
+import { JsonScanner, compileJsonPaths } from "@/server/metering/json-scanner";
 
 /**
  * The one thing we change (CONTRACT §4): a streaming chat completion whose caller did not set `stream_options.include_usage` to
@@ -54,8 +54,14 @@ const CHUNK_PATHS = compileJsonPaths(["choices", "usage"]);
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const OPEN_ARRAY = 0x5b;
+const CLOSE_ARRAY = 0x5d;
 const DATA = Buffer.from("data:");
 const USAGE_KEY = Buffer.from('"usage"');
+const NULL = Buffer.from("null");
 const NOTHING = Buffer.alloc(0);
 
 /** An event longer than this is handed on unread: a chunk of a chat stream is a few hundred bytes. */
@@ -151,58 +157,94 @@ export class StreamUsageRemover {
 /** @returns true when the event is dropped, its blank line included. */
 function editEvent(event: Buffer, out: Buffer[]): boolean {
   const line = event.includes(USAGE_KEY) ? dataLine(event) : undefined;
-  if (!line) {
-    out.push(event);
+  const data = line && event.subarray(line.valueStart, line.end);
+  const removed = data && nullUsage(data);
+  if (line && removed) {
+    out.push(event.subarray(0, line.valueStart + removed.start), event.subarray(line.valueStart + removed.end));
     return false;
   }
-  const data = event.subarray(line.valueStart, line.end);
-  const scanner = new JsonScanner(CHUNK_PATHS);
-  scanner.push(data);
-  scanner.end();
-  const usage = scanner.complete ? scanner.range("usage") : undefined;
-  if (!usage) {
-    out.push(event);
-    return false;
-  }
-  if (data[usage.start] === OPEN_OBJECT && isEmptyArray(data, scanner.range("choices"))) {
+  if (line && data && isUsageChunk(data)) {
     // Comments and fields on lines of their own were not added by the option.
     if (line.start > 0) out.push(event.subarray(0, line.start));
     return true;
   }
-  if (textOf(data, usage) !== "null") {
-    out.push(event);
-    return false;
-  }
-  const removed = memberWithComma(data, usage);
-  out.push(event.subarray(0, line.valueStart + removed.start), event.subarray(line.valueStart + removed.end));
+  out.push(event);
   return false;
 }
 
 /** The event's only data line, which is its last line; undefined for any other form, which no chat stream has. */
 function dataLine(event: Buffer): { start: number; valueStart: number; end: number } | undefined {
   let end = event.length;
-  while (end > 0 && (event[end - 1] === LF || event[end - 1] === CR)) end -= 1;
-  const start = Math.max(event.lastIndexOf(LF, end - 1), event.lastIndexOf(CR, end - 1)) + 1;
-  if (!isDataLine(event, start)) return undefined;
-  for (let at = event.indexOf(DATA); at < start; at = event.indexOf(DATA, at + 1)) {
-    if (at === 0 || event[at - 1] === LF || event[at - 1] === CR) return undefined;
+  while (end > 0 && isLineEnd(event[end - 1])) end -= 1;
+  for (let start = event.indexOf(DATA); start !== -1; start = event.indexOf(DATA, start + 1)) {
+    if (start > 0 && !isLineEnd(event[start - 1])) continue;
+    const lf = event.indexOf(LF, start);
+    const cr = event.indexOf(CR, start);
+    if (end !== (cr === -1 || (lf !== -1 && lf < cr) ? lf : cr)) return undefined;
+    const afterColon = start + DATA.length;
+    return { start, valueStart: event[afterColon] === SPACE ? afterColon + 1 : afterColon, end };
   }
-  const afterColon = start + DATA.length;
-  return { start, valueStart: event[afterColon] === SPACE ? afterColon + 1 : afterColon, end };
+  return undefined;
 }
 
-function isDataLine(event: Buffer, start: number): boolean {
-  for (let i = 0; i < DATA.length; i += 1) if (event[start + i] !== DATA[i]) return false;
+const isLineEnd = (byte: number | undefined): boolean => byte === LF || byte === CR;
+
+/**
+ * The member `"usage":null` of the chunk itself with the one comma it brought, the one before it, or for a first member the one
+ * after. A quote inside a string is escaped, so `"usage"` after a brace or a comma is a key; it is one of the chunk's own when
+ * what follows closes exactly one object, with the last byte.
+ */
+function nullUsage(data: Buffer): { start: number; end: number } | undefined {
+  for (let key = data.indexOf(USAGE_KEY); key !== -1; key = data.indexOf(USAGE_KEY, key + 1)) {
+    const before = beforeSpace(data, key);
+    const isFirst = data[before - 1] === OPEN_OBJECT;
+    if (!isFirst && data[before - 1] !== COMMA) continue;
+    const colon = afterSpace(data, key + USAGE_KEY.length, data.length);
+    const value = afterSpace(data, colon + 1, data.length);
+    const end = value + NULL.length;
+    if (data[colon] !== COLON || !isAt(data, value, NULL) || !closesWithLastByte(data, end)) continue;
+    if (!isFirst) return { start: beforeSpace(data, before - 1), end };
+    const next = afterSpace(data, end, data.length);
+    return { start: key, end: data[next] === COMMA ? afterSpace(data, next + 1, data.length) : end };
+  }
+  return undefined;
+}
+
+function beforeSpace(data: Buffer, end: number): number {
+  let i = end;
+  while (i > 0 && (data[i - 1] === 0x20 || data[i - 1] === 0x09)) i -= 1;
+  return i;
+}
+
+function isAt(data: Buffer, at: number, expected: Buffer): boolean {
+  for (let i = 0; i < expected.length; i += 1) if (data[at + i] !== expected[i]) return false;
   return true;
 }
 
-function isEmptyArray(data: Buffer, range: JsonRange | undefined): boolean {
-  return range !== undefined && /^\[\s*\]$/.test(data.toString("latin1", range.start, Math.min(range.end, range.start + 64)));
+/** From inside an object: its closing brace is the last byte but for space. */
+function closesWithLastByte(data: Buffer, start: number): boolean {
+  let depth = 1;
+  for (let i = start; i < data.length; i += 1) {
+    const byte = data[i];
+    if (byte === QUOTE) {
+      i += 1;
+      while (i < data.length && data[i] !== QUOTE) i += data[i] === BACKSLASH ? 2 : 1;
+    } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) depth += 1;
+    else if (byte === CLOSE_OBJECT || byte === CLOSE_ARRAY) {
+      depth -= 1;
+      if (depth === 0) return afterSpace(data, i + 1, data.length) === data.length;
+    }
+  }
+  return false;
 }
 
-/** The member and the one comma it brought: the one before it, or for the first member the one after. */
-function memberWithComma(data: Buffer, member: JsonRange): { start: number; end: number } {
-  if (member.previousEnd !== undefined) return { start: member.previousEnd, end: member.end };
-  const next = afterSpace(data, member.end, data.length);
-  return { start: member.keyStart, end: data[next] === COMMA ? afterSpace(data, next + 1, data.length) : member.end };
+/** The extra chunk: usage, and no choices. */
+function isUsageChunk(data: Buffer): boolean {
+  const scanner = new JsonScanner(CHUNK_PATHS);
+  scanner.push(data);
+  scanner.end();
+  const usage = scanner.range("usage");
+  const choices = scanner.range("choices");
+  if (!scanner.complete || !usage || !choices || data[usage.start] !== OPEN_OBJECT) return false;
+  return /^\[\s*\]$/.test(data.toString("latin1", choices.start, Math.min(choices.end, choices.start + 64)));
 }

@@ -27,17 +27,21 @@ const INFORMATIONAL: ReadonlySet<string> = new Set([
     "output_tokens_details",
     "output_token_details",
   ].map((details) => `${details}.text_tokens`),
+  // Models that read pictures as text charge for both alike.
   "prompt_tokens_details.image_tokens",
+  "input_tokens_details.image_tokens",
   "input_tokens_details.cached_tokens_details.text_tokens",
   "prompt_tokens_details.cached_tokens_details.text_tokens",
   // DeepSeek tells the rest of the prompt as well as the cached part.
   "prompt_cache_miss_tokens",
-  // Groq's and OpenRouter's own.
+  // Others' own: times of the work, and what they say it cost.
   "queue_time",
   "prompt_time",
   "completion_time",
   "total_time",
+  "cost",
   "cost_details",
+  "cost_in_usd_ticks",
 ]);
 
 /**
@@ -74,7 +78,6 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
   const audioOutput = inOutput("audio_tokens") ?? 0;
   const imageOutput = inOutput("image_tokens");
   const textOutput = inOutput("text_tokens");
-  const cost = fields.amount("cost");
 
   if (fields.unreadable.length > 0) return { ok: false, unreadable: fields.unreadable };
   if (input === undefined || output === undefined) return { ok: false, unreadable: [] };
@@ -94,7 +97,7 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
   // xAI and others tell reasoning beside the output, not inside it; their total shows it.
   const isReasoningApart = reasoning > 0 && total !== undefined && total === input + output + reasoning;
   const allOutput = isReasoningApart ? output + reasoning : output;
-  const pictures = kind === "images" ? (imageOutput ?? output - Math.min(output, textOutput ?? 0)) : 0;
+  const pictures = imageOutput ?? (kind === "images" ? output - Math.min(output, textOutput ?? 0) : 0);
   const sound = kind === "speech" ? output : audioOutput;
   const visibleOutput = allOutput - reasoning - sound - pictures;
   if (visibleOutput < 0) return { ok: false, unreadable: ["reasoning_tokens"] };
@@ -112,7 +115,8 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
     audio_output: sound,
     image_output: pictures,
   });
-  const reportedCostUsd = cost === undefined ? undefined : decimalText(cost);
+  const { cost } = usage;
+  const reportedCostUsd = typeof cost === "number" ? decimalText(cost) : undefined;
   return {
     ok: true,
     quantities,
