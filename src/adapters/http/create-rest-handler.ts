@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import type { Prisma } from "@/generated/prisma/client";
 import { HTTP_STATUS, ServiceError } from "@/lib/errors";
 import { assertAllowed } from "@/server/access";
 import type { Ctx, Principal } from "@/server/context";
@@ -43,8 +44,7 @@ export function createRestHandler(deps: RestDeps): RestHandler {
         deps.log.error({ err: error, requestId, method: exchange.method, endpoint: pathOf(exchange.target) }, "REST request failed");
       // After the first byte nothing truthful can be said any more: a broken connection is not taken for a whole answer.
       if (started) return exchange.destroy();
-      // Details are ours and plain; the round trip drops what JSON cannot say.
-      const body = JSON.parse(JSON.stringify({ error: { code, message, details } })) as { error: { code: string } };
+      const body = { error: { code, message, details: plain(details) } };
       await sendAnswer({ kind: "json", status, body }, { exchange, requestId, headers });
     }
   }
@@ -138,6 +138,12 @@ function methodNotAllowed(allow: readonly string[]): Answered {
     answer: { kind: "json", status: HTTP_STATUS[code], body: { error: { code, message, details: null } } },
     headers: ["allow", allow.join(", ")],
   };
+}
+
+/** Details come from all domains; what JSON cannot say must not turn one error into another. */
+function plain(details: Readonly<Record<string, unknown>> | null): Prisma.InputJsonObject | null {
+  const text = JSON.stringify(details, (_key, value: unknown) => (typeof value === "bigint" ? value.toString() : value));
+  return JSON.parse(text) as Prisma.InputJsonObject | null;
 }
 
 function pathOf(target: string): string {

@@ -42,10 +42,14 @@ async function principalOfKey(rawKey: string, { authenticator }: RestDeps): Prom
   }
 }
 
+/** What the browser says of the page must agree, and it must say something. Without a configured origin, ours is what was asked. */
 function isSameOrigin(exchange: Exchange, { env }: RestDeps): boolean {
+  const site = exchange.header("sec-fetch-site");
   const origin = exchange.header("origin");
-  if (origin !== undefined) return env.publicUrl !== undefined && origin === env.publicUrl;
-  return exchange.header("sec-fetch-site") === "same-origin";
+  if (site !== undefined && site !== "same-origin") return false;
+  if (origin === undefined) return site !== undefined;
+  if (env.publicUrl !== undefined) return origin === env.publicUrl;
+  return URL.canParse(origin) && new URL(origin).host === exchange.header("host");
 }
 
 const unauthorized = (): ServiceError => new ServiceError("unauthorized", "A valid API key is needed, in X-NullSpend-Key.");

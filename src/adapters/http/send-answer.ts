@@ -34,16 +34,16 @@ export async function sendAnswer(answer: RestAnswer, { exchange, requestId, head
 
 /** Stops reading the source when the caller leaves: leaving the loop ends the iterator, and with it the query behind it. */
 async function sendChunks(chunks: AsyncIterable<string | Uint8Array>, exchange: Exchange): Promise<void> {
+  // One listener for the whole stream, which may wait a hundred thousand times.
+  let wake = (): void => {};
+  exchange.onAbort(() => wake());
   for await (const chunk of chunks) {
     if (exchange.aborted) return;
     const flowing = exchange.write(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
-    if (!flowing) await drained(exchange);
+    if (flowing || exchange.aborted) continue;
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      exchange.onDrain(resolve);
+    });
   }
-}
-
-function drained(exchange: Exchange): Promise<void> {
-  return new Promise((resolve) => {
-    exchange.onDrain(resolve);
-    exchange.onAbort(resolve);
-  });
 }

@@ -90,6 +90,12 @@ test("a session's change needs our own origin; its reads do not", async () => {
     expect((await make({ "sec-fetch-site": "same-origin" })).status).toBe(201);
     expect((await server.send("GET /api/auth/introspect")).status).toBe(403);
   });
+  await withServer({ sessionOf: async () => principal }, async (server) => {
+    const make = (origin: string) => server.send("POST /api/keys", { body: { name: "x" }, headers: { origin } });
+    expect((await make(server.url)).status).toBe(201);
+    expect((await make("http://localhost:3000")).status).toBe(403);
+    expect((await make("null")).status).toBe(403);
+  });
 });
 
 test("the document holds exactly the routes that are served, and points at nothing that is not in it", () => {

@@ -92,7 +92,9 @@ const LOAD = `
      AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
      AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())`;
 
-const VERSIONS = `SELECT id, config_version::text AS config_version FROM organisation WHERE id = ANY($1::uuid[])`;
+const VERSIONS = `
+  SELECT id, config_version::text AS config_version, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint::text AS now_ms
+    FROM organisation WHERE id = ANY($1::uuid[])`;
 
 const UNKNOWN: Authentication = { outcome: "unknown" };
 const UNAVAILABLE: Authentication = { outcome: "unavailable" };
@@ -245,8 +247,10 @@ export function createKeyAuthenticator(options: KeyAuthenticatorOptions): Pollin
     const asked = [...orgs.values()];
     if (asked.length === 0) return true;
     try {
+      const askedAtMs = clock.now();
       const ids = asked.map((held) => held.id);
-      const { rows } = await within(FRESH_MS, pollPool.query<{ id: string; config_version: string }>(VERSIONS, [ids]));
+      const { rows } = await within(FRESH_MS, pollPool.query<{ id: string; config_version: string; now_ms: string }>(VERSIONS, [ids]));
+      if (rows[0]) databaseAheadMs = Number(rows[0].now_ms) - askedAtMs;
       const versions = new Map(rows.map((row) => [row.id, BigInt(row.config_version)]));
       for (const held of asked) {
         // Dropped, or read anew, while the statement ran.
