@@ -2,11 +2,11 @@ import Anthropic from "@anthropic-ai/sdk";
 import { APICallError, generateText, jsonSchema, streamText, tool } from "ai";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { settledEvent, type ShownEvent } from "@/testing/events";
+import { settledEvent, type StoredEvent } from "@/testing/events";
 import { scenarioHeader, type Scenario } from "@/testing/fake-provider";
 import { ADAPTERS, startProduct, type Product } from "@/testing/server";
 import { createClients, type Clients, type CredentialStyle } from "./clients";
-import { costMicrodollars, type PricedModel } from "./prices";
+import { costNano, type PricedModel } from "./prices";
 
 /** One thing that people do with a client. It answers with everything the client hands to its user. */
 type Journey = {
@@ -14,7 +14,7 @@ type Journey = {
   scenario: Scenario;
   /** Undefined: the call is free. */
   model?: PricedModel;
-  expected?: Partial<ShownEvent>;
+  expected?: Partial<StoredEvent>;
   run(clients: Clients): Promise<unknown>;
 };
 
@@ -284,12 +284,12 @@ describe.each(ADAPTERS)("clients through the %s adapter", (adapter) => {
         expect(sentThroughUs.header("x-api-key")).toBe(sentDirectly.header("x-api-key"));
         expect(sentThroughUs.head.toString()).not.toContain("ns_live_sk_");
 
-        const event = await settledEvent(product, through.lastHeaders().get("x-nullspend-request-id")!);
+        const event = await settledEvent(product, through.lastHeaders().get("x-nullspend-request-id"));
         const { billed } = product.fake.log.at(-1)!;
         expect(event).toMatchObject({
           status: "ok",
           costBasis: "reported",
-          costMicrodollars: journey.model ? costMicrodollars(journey.model, billed) : 0,
+          costNano: journey.model ? costNano(journey.model, billed) : 0n,
           ...journey.expected,
         });
       });

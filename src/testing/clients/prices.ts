@@ -25,5 +25,3 @@ export function costNano(model: PricedModel, tokens: Partial<Quantities>): bigin
   }
   return total;
 }
-
-export const costMicrodollars = (model: PricedModel, tokens: Partial<Quantities>): number => Number(costNano(model, tokens)) / 1000;
