@@ -48,6 +48,7 @@ const server = http.createServer({ requestTimeout: 0, headersTimeout: 20_000, ke
 const upgraded = new Set<Duplex>();
 let inFlight = 0;
 let closingSince: number | undefined;
+let app: ReturnType<typeof next> | undefined;
 let nextHandler: ((request: IncomingMessage, response: ServerResponse) => Promise<void>) | undefined;
 
 const handler = createRequestHandler(runtime);
@@ -91,6 +92,10 @@ server.on("clientError", (_error: Error, socket: Duplex) => {
   socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
 });
 
+// Before anything can be asked: a process that answers must also stop in an orderly way.
+process.on("SIGTERM", () => void stop("SIGTERM"));
+process.on("SIGINT", () => void stop("SIGINT"));
+
 await new Promise<void>((resolve, reject) => {
   server.once("error", reject);
   server.listen(env.port, resolve);
@@ -106,10 +111,11 @@ const origin = env.publicUrl ?? `http://localhost:${port}`;
 process.env.NEXTAUTH_URL = origin;
 process.env.NEXTAUTH_SECRET = runtime.secrets.nextAuthSecret;
 
-const app = next({ dev, hostname: "localhost", port, httpServer: nextSide as unknown as http.Server });
-await app.prepare();
-nextHandler = app.getRequestHandler();
-if (dev) (app as unknown as { setupWebSocketHandler?(server: unknown): void }).setupWebSocketHandler?.(nextSide);
+const pages = next({ dev, hostname: "localhost", port, httpServer: nextSide as unknown as http.Server });
+app = pages;
+await pages.prepare();
+nextHandler = pages.getRequestHandler();
+if (dev) (pages as unknown as { setupWebSocketHandler?(server: unknown): void }).setupWebSocketHandler?.(nextSide);
 
 log.info({ durationMs: Math.round(performance.now() - startedAt) }, `listening on ${origin}`);
 process.stderr.write(greeting());
@@ -142,15 +148,13 @@ async function stop(signal: string): Promise<void> {
   const outcome = await Promise.race([closed, deadline]);
   clearInterval(idle);
   if (outcome === "deadline") server.closeAllConnections();
-  await app.close().catch((error: unknown) => log.warn({ err: error }, "Next did not close"));
+  await app?.close().catch((error: unknown) => log.warn({ err: error }, "Next did not close"));
   const { unsettled } = await runtime.stop();
   if (unsettled > 0) log.error({}, `${unsettled} settlements could not be written`);
   log.info({ durationMs: Math.round(performance.now() - closingSince) }, "stopped");
   process.exit(unsettled > 0 ? 1 : 0);
 }
 
-process.on("SIGTERM", () => void stop("SIGTERM"));
-process.on("SIGINT", () => void stop("SIGINT"));
 // Next registers listeners of its own for both, after which a thrown error would only be logged.
 process.on("uncaughtException", (error) => {
   log.fatal({ err: error }, "uncaught exception");
