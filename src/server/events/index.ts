@@ -10,3 +10,28 @@ export {
   type ParsedTags,
 } from "./attribution";
 export type { BudgetStatus, CostEventRecord, EventSource, EventStatus, EventType, ToolCall } from "./cost-event";
+export { exportCostEvents } from "./export";
+export { getCostEvent, listCostEvents } from "./find";
+export {
+  Attribution as AttributionReport,
+  AttributionDetail as AttributionDetailReport,
+  getAttribution,
+  getAttributionDetail,
+} from "./get-attribution";
+export { CostSummary, getCostSummary } from "./get-cost-summary";
+export {
+  AttributionDetailInput,
+  AttributionInput,
+  CostEventFilter,
+  CostSummaryInput,
+  GetCostEventInput,
+  GetSessionInput,
+  ListCostEventsInput,
+  ListSessionsInput,
+  ReportCostEventInput,
+  ReportCostEventsInput,
+} from "./input";
+export { listTagKeys, TagKeys } from "./list-tag-keys";
+export { PublicCostEvent, toPublicCostEvent, type CostEventRow } from "./public-cost-event";
+export { ReportedCostEvent, ReportedCostEvents, reportCostEvent, reportCostEvents } from "./report";
+export { getSession, listSessions, SessionDetail, SessionRow } from "./sessions";

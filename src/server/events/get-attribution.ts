@@ -1,0 +1,223 @@
+import { z } from "zod";
+import { Prisma } from "@/generated/prisma/client";
+import { parsePublicId, publicId } from "@/lib/ids";
+import { assertAllowed } from "@/server/access";
+import type { Ctx } from "@/server/context";
+import { firstIdFrom } from "./find";
+import { DailySums, dayOf, namesOfKeys, NOTHING, presentDays, presentPeriod, PublicPeriod, splitModel, Sums } from "./get-cost-summary";
+import { AttributionDetailInput, AttributionInput, GROUPS } from "./input";
+import { invalid, parsed } from "./parse-input";
+import { resolvePeriod, type Period } from "./period";
+import { microdollars } from "./public-cost-event";
+import { micros, presentSums, SUMS, type SumsRow } from "./sums";
+
+export const Attribution = z
+  .object({
+    period: PublicPeriod,
+    groupBy: z.string(),
+    groups: z.array(
+      z
+        .object({
+          key: z.string().meta({ description: "What a person reads: the key's or member's name, else the value itself." }),
+          value: z.string().nullable().meta({ description: "What names the group in further requests. Null: calls that name none." }),
+          keyId: z.string().nullable().meta({ description: "`ns_key_…` where grouped by key." }),
+        })
+        .extend(Sums.shape),
+    ),
+    totalGroups: z.int(),
+    hasMore: z.boolean(),
+    totals: Sums,
+  })
+  .meta({ id: "Attribution", description: "Dearest first; groups and the calls that name none add up to the totals." });
+export type Attribution = z.infer<typeof Attribution>;
+
+export const AttributionDetail = z
+  .object({
+    period: PublicPeriod,
+    groupBy: z.string(),
+    value: z.string(),
+    key: z.string(),
+    totals: Sums,
+    daily: z.array(DailySums),
+    models: z.array(z.object({ provider: z.string(), model: z.string(), totalCostMicrodollars: microdollars, requestCount: z.int() })),
+    modelsComplete: z.boolean().meta({
+      description: "False: `models` holds only what lies among the organisation's newest events of the period.",
+    }),
+  })
+  .meta({ id: "AttributionDetail" });
+export type AttributionDetail = z.infer<typeof AttributionDetail>;
+
+type GroupRow = SumsRow & { kind: "group" | "all" | "total"; value: string };
+
+/** What was spent in a period by the values of one dimension. */
+export async function getAttribution({ ctx, input }: { ctx: Ctx; input: AttributionInput }): Promise<Attribution> {
+  assertAllowed(ctx.principal, { key: ["read"], user: "viewer" });
+  const { groupBy, limit, ...range } = parsed(AttributionInput, input);
+  const dimension = dimensionOf(groupBy);
+  const period = await resolvePeriod({ ctx, input: range });
+  const inPeriod = inPeriodOf(ctx, period);
+  const rows = await ctx.prisma.$queryRaw<GroupRow[]>`
+    WITH grouped AS (
+      SELECT value, ${SUMS}, sum(cost_nano) AS cost, sum(calls) AS weight
+      FROM cost_rollup WHERE ${inPeriod} AND dimension = ${dimension} GROUP BY value
+    )
+    SELECT * FROM (
+      (SELECT 'group' AS kind, * FROM grouped ORDER BY cost DESC, weight DESC, value LIMIT ${limit})
+      UNION ALL
+      SELECT 'all', (SELECT count(*)::text FROM grouped), ${SUMS}, NULL, NULL
+      FROM cost_rollup WHERE ${inPeriod} AND dimension = ${dimension}
+      UNION ALL
+      SELECT 'total', '', ${SUMS}, NULL, NULL FROM cost_rollup WHERE ${inPeriod} AND dimension = 'total'
+    ) AS answer`;
+  const groups = rows.filter(({ kind }) => kind === "group");
+  const all = rows.find(({ kind }) => kind === "all");
+  const total = rows.find(({ kind }) => kind === "total") ?? NOTHING;
+  const names = await namesOf({ ctx, dimension, values: groups.map(({ value }) => value) });
+  const totalGroups = Number(all?.value ?? 0);
+  const unnamed = difference(total, all ?? NOTHING);
+  return {
+    period: presentPeriod(period),
+    groupBy,
+    groups: [
+      ...groups.map((row) => ({
+        key: names.get(row.value) ?? row.value,
+        value: publicValue(dimension, row.value),
+        keyId: dimension === "api_key" ? publicId("key", row.value) : null,
+        ...presentSums(row),
+      })),
+      ...(unnamed.calls === "0"
+        ? []
+        : [{ key: dimension === "api_key" ? "(no key)" : "(none)", value: null, keyId: null, ...presentSums(unnamed) }]),
+    ],
+    totalGroups,
+    hasMore: totalGroups > groups.length,
+    totals: presentSums(total),
+  };
+}
+
+type DetailRow = SumsRow & { kind: "total" | "day" | "model"; value: string };
+
+/** One value of a dimension: its days and its models. */
+export async function getAttributionDetail({ ctx, input }: { ctx: Ctx; input: AttributionDetailInput }): Promise<AttributionDetail> {
+  assertAllowed(ctx.principal, { key: ["read"], user: "viewer" });
+  const { groupBy, value: asked, ...range } = parsed(AttributionDetailInput, input);
+  const dimension = dimensionOf(groupBy);
+  const value = storedValue(dimension, asked);
+  const period = await resolvePeriod({ ctx, input: range });
+  const own = Prisma.sql`${inPeriodOf(ctx, period)} AND dimension = ${dimension} AND value = ${value}`;
+  const rows = await ctx.prisma.$queryRaw<DetailRow[]>`
+    SELECT 'total' AS kind, '' AS value, ${SUMS} FROM cost_rollup WHERE ${own}
+    UNION ALL
+    SELECT 'day', ${dayOf(period)}, ${SUMS} FROM cost_rollup WHERE ${own} GROUP BY 2`;
+  const total = rows.find(({ kind }) => kind === "total") ?? NOTHING;
+  const models = await modelsOf({ ctx, period, dimension, value });
+  const counted = models.reduce((sum, { requestCount }) => sum + requestCount, 0);
+  const names = await namesOf({ ctx, dimension, values: [value] });
+  return {
+    period: presentPeriod(period),
+    groupBy,
+    value: publicValue(dimension, value),
+    key: names.get(value) ?? value,
+    totals: presentSums(total),
+    daily: presentDays(
+      period,
+      rows.filter(({ kind }) => kind === "day"),
+    ),
+    models,
+    modelsComplete: counted >= Number(total.calls),
+  };
+}
+
+/** Roll-ups do not cross two dimensions: the models of anything but a model or provider are counted among this many newest events. */
+const EVENTS_LOOKED_AT_MAX = 50_000;
+const MODELS_MAX = 50;
+
+type ModelSums = AttributionDetail["models"][number];
+
+async function modelsOf({
+  ctx,
+  period,
+  dimension,
+  value,
+}: {
+  ctx: Ctx;
+  period: Period;
+  dimension: string;
+  value: string;
+}): Promise<ModelSums[]> {
+  const rows = await ctx.prisma.$queryRaw<{ model: string; cost_nano: string; calls: string }[]>`
+    SELECT model, sum(cost_nano)::text AS cost_nano, sum(calls)::text AS calls
+    FROM (${modelRowsOf({ ctx, period, dimension, value })}) AS counted
+    GROUP BY model ORDER BY sum(cost_nano) DESC, sum(calls) DESC, model LIMIT ${MODELS_MAX}`;
+  return rows.map((row) => ({
+    ...splitModel(row.model),
+    totalCostMicrodollars: micros(row.cost_nano),
+    requestCount: Number(row.calls),
+  }));
+}
+
+function modelRowsOf({ ctx, period, dimension, value }: { ctx: Ctx; period: Period; dimension: string; value: string }): Prisma.Sql {
+  const rolledUp = Prisma.sql`SELECT value AS model, cost_nano, calls FROM cost_rollup WHERE ${inPeriodOf(ctx, period)} AND dimension = 'model'`;
+  if (dimension === "model") return Prisma.sql`${rolledUp} AND value = ${value}`;
+  if (dimension === "provider") return Prisma.sql`${rolledUp} AND starts_with(value, ${`${value}/`})`;
+  return Prisma.sql`
+    SELECT provider || '/' || model AS model, coalesce(cost_nano, 0) AS cost_nano, 1 AS calls
+    FROM (
+      SELECT * FROM cost_event
+      WHERE org_id = ${ctx.principal.orgId}::uuid AND id >= ${firstIdFrom(period.from.getTime())}::uuid
+        AND created_at >= ${period.from}::timestamptz AND created_at < ${period.to}::timestamptz
+      ORDER BY id DESC LIMIT ${EVENTS_LOOKED_AT_MAX}
+    ) AS newest
+    WHERE ${columnOf(dimension)} = ${value}`;
+}
+
+function columnOf(dimension: string): Prisma.Sql {
+  switch (dimension) {
+    case "api_key":
+      return Prisma.sql`api_key_id::text`;
+    case "user":
+      return Prisma.sql`user_id::text`;
+    case "customer":
+      return Prisma.sql`customer_id`;
+    case "source":
+      return Prisma.sql`source`;
+    case "tool":
+      return Prisma.sql`tool_name`;
+    default:
+      return Prisma.sql`tags ->> ${dimension.slice("tag:".length)}`;
+  }
+}
+
+function inPeriodOf({ principal }: Ctx, { from, to }: Period): Prisma.Sql {
+  return Prisma.sql`org_id = ${principal.orgId}::uuid AND hour >= ${from}::timestamptz AND hour < ${to}::timestamptz`;
+}
+
+function dimensionOf(groupBy: string): string {
+  if ((GROUPS as readonly string[]).includes(groupBy) || groupBy.startsWith("tag:")) return groupBy;
+  return `tag:${groupBy}`;
+}
+
+function publicValue(dimension: string, value: string): string {
+  if (dimension === "api_key") return publicId("key", value);
+  return dimension === "user" ? publicId("user", value) : value;
+}
+
+function storedValue(dimension: string, value: string): string {
+  if (dimension !== "api_key" && dimension !== "user") return value;
+  const id = parsePublicId(dimension === "api_key" ? "key" : "user", value);
+  if (id === undefined) throw invalid({ path: "value", message: "is not the id of a group" });
+  return id;
+}
+
+async function namesOf({ ctx, dimension, values }: { ctx: Ctx; dimension: string; values: string[] }): Promise<Map<string, string>> {
+  if (dimension === "api_key") return namesOfKeys({ ctx, keyIds: values });
+  if (dimension !== "user" || values.length === 0) return new Map();
+  const where = { orgId: ctx.principal.orgId, userId: { in: values } };
+  const rows = await ctx.prisma.membership.findMany({ where, select: { user: { select: { id: true, name: true, email: true } } } });
+  return new Map(rows.map(({ user }) => [user.id, user.name ?? user.email ?? user.id]));
+}
+
+function difference(total: SumsRow, part: SumsRow): SumsRow {
+  const names = Object.keys(NOTHING) as (keyof SumsRow)[];
+  return Object.fromEntries(names.map((name) => [name, (BigInt(total[name]) - BigInt(part[name])).toString()])) as SumsRow;
+}
