@@ -5,6 +5,7 @@ import { systemClock } from "@/lib/clock";
 import { createLogger } from "@/lib/logger";
 import { createKeyAuthenticator } from "@/server/api-key";
 import { NodeExchange } from "@/server/gateway/node-adapter";
+import { createSettleDoor } from "@/server/ledger";
 import { ListPriceBook } from "@/server/pricing";
 import type { TestDatabase } from "./database";
 import { createRestHandler, type RestDeps } from "@/adapters/http";
@@ -30,11 +31,13 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
   const log = createLogger({ level: "silent" });
   const authenticator = createKeyAuthenticator({ connectionString: database.connectionString, clock: systemClock, log, pollMs: 20 });
   authenticator.start();
+  const settleDoor = createSettleDoor({ connectionString: database.connectionString, clock: systemClock, log });
   const deps: RestDeps = {
     prisma: database.prisma,
     clock: systemClock,
     log,
     authenticator,
+    settleDoor,
     listPriceBook: new ListPriceBook(),
     ready: async () => ({ ready: true, checks: { database: true } }),
     env: { gateway: { trustedProxies: [] } },
@@ -58,6 +61,7 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await authenticator.stop();
+      await settleDoor.stop();
     },
   };
 }

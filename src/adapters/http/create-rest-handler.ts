@@ -76,32 +76,37 @@ async function answerOfVerb({ exchange, deps, ctx, route, params: sentParams }: 
   const idempotencyKey = route.method === "POST" ? idempotencyKeyOf(exchange) : undefined;
   const json = route.body ? await readJsonBody(exchange, { optional: route.bodyOptional ?? false }) : undefined;
   const body = route.body && json ? parseInput(route.body, json.value, "body") : undefined;
-  const run = () => route.handle({ ctx, deps, params, query, body, idempotencyKey });
-  if (idempotencyKey === undefined) return { answer: await run() };
-  return answerOnce({ exchange, deps, ctx, route, json, idempotencyKey, run });
+  const input = { ctx, deps, params, query, body };
+  if (idempotencyKey === undefined) return { answer: await route.handle({ ...input, attemptId: undefined }) };
+  return answerOnce({ exchange, deps, ctx, route, json, idempotencyKey, run: (attemptId) => route.handle({ ...input, attemptId }) });
 }
 
-type Once = Omit<VerbCall, "params"> & { json: JsonBody | undefined; idempotencyKey: string; run: () => Promise<RestAnswer> };
+type Once = Omit<VerbCall, "params"> & {
+  json: JsonBody | undefined;
+  idempotencyKey: string;
+  run: (attemptId: string) => Promise<RestAnswer>;
+};
 
 async function answerOnce({ exchange, deps, ctx, route, json, idempotencyKey, run }: Once): Promise<Answered> {
+  const scope = { principal: idempotencyPrincipal(ctx.principal), route: `POST ${pathOf(exchange.target)}`, key: idempotencyKey };
+  const bodyHash = sha256(json?.bytes ?? "");
+  const attemptId = sha256(JSON.stringify([scope.principal, scope.route, scope.key, bodyHash]));
   const { status, body, replayed } = await withIdempotency({
     prisma: deps.prisma,
     log: deps.log,
-    principal: idempotencyPrincipal(ctx.principal),
-    route: `POST ${pathOf(exchange.target)}`,
-    key: idempotencyKey,
-    bodyHash: createHash("sha256")
-      .update(json?.bytes ?? "")
-      .digest("hex"),
+    ...scope,
+    bodyHash,
     withoutSecrets: route.withoutSecrets,
     run: async () => {
-      const answer = await run();
+      const answer = await run(attemptId);
       if (answer.kind !== "json") throw new Error(`${route.operationId}: only JSON can be answered twice`);
       return { status: answer.status, body: answer.body };
     },
   });
   return { answer: { kind: "json", status, body }, headers: replayed ? ["x-idempotent-replayed", "true"] : [] };
 }
+
+const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex");
 
 function parseQuery(route: PrincipalRoute, target: string): Record<string, unknown> {
   const sent = readQuery(target);

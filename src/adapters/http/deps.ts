@@ -4,6 +4,7 @@ import type { Logger } from "@/lib/logger";
 import type { KeyAuthenticator } from "@/server/api-key";
 import type { Principal } from "@/server/context";
 import type { Exchange } from "@/server/gateway";
+import type { SettleDoor } from "@/server/ledger";
 import type { ListPriceBook } from "@/server/pricing";
 
 /** What REST needs of the process. The runtime has all of it. */
@@ -12,6 +13,8 @@ export type RestDeps = {
   clock: Clock;
   log: Pick<Logger, "warn" | "error">;
   authenticator: KeyAuthenticator;
+  /** Where reported costs become events. */
+  settleDoor: SettleDoor;
   /** The list prices to show; what calls are priced with lies beside it in the runtime. */
   listPriceBook: ListPriceBook;
   ready(): Promise<{ ready: boolean; checks: Readonly<Record<string, boolean>> }>;

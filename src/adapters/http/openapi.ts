@@ -85,7 +85,24 @@ function requestParamsOf(route: PrincipalRoute): ZodOpenApiOperationObject["requ
   };
 }
 
-const documented = (schema: ParamsSchema): z.ZodObject<Record<string, z.ZodType>> => schema as z.ZodObject<Record<string, z.ZodType>>;
+/** `tags` stands for parameters named `tag.<key>`, one each: see `gatherTags`. */
+const tagParameters = z
+  .record(z.string(), z.string())
+  .optional()
+  .meta({
+    description: "`tag.<key>=<value>`; all of them must match.",
+    param: { style: "form", explode: true },
+    override({ jsonSchema }) {
+      delete jsonSchema.propertyNames;
+      Object.assign(jsonSchema, { patternProperties: { "^tag\\.[A-Za-z0-9_-]{1,64}$": { type: "string" } }, additionalProperties: false });
+    },
+  });
+
+/** Rules across fields have no place in a list of parameters, so only the fields are taken. */
+function documented(schema: ParamsSchema): z.ZodObject<Record<string, z.ZodType>> {
+  const fields = schema.shape as Record<string, z.ZodType>;
+  return z.object("tags" in fields ? { ...fields, tags: tagParameters } : fields);
+}
 
 function responsesOf(answers: readonly DocumentedAnswer[]): ZodOpenApiResponsesObject {
   return Object.fromEntries(

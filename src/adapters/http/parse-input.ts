@@ -21,6 +21,27 @@ export function parseInput<T extends z.ZodType>(schema: T, value: unknown, part:
 
 type IntegerRange = { min: number; max: number };
 
+/** For a verb's own schema, which takes numbers: whole numbers in these parameters are read as such, the schema says the rest. */
+export function integersIn(query: Readonly<Record<string, string>>, ...names: string[]): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(query).map(([name, value]) => [name, names.includes(name) && /^\d{1,9}$/.test(value) ? Number(value) : value]),
+  );
+}
+
+const TAG = "tag.";
+
+/**
+ * `tag.<key>=<value>` of a query string as one field `tags`. `__proto__` stays outside, an unknown parameter: as a key of `tags` it
+ * would be passed over in silence, and with it the filter.
+ */
+export function gatherTags(query: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const isTag = ([name]: [string, unknown]): boolean => name.startsWith(TAG) && name !== `${TAG}__proto__`;
+  const entries = Object.entries(query);
+  const tags = entries.filter(isTag).map(([name, value]) => [name.slice(TAG.length), value]);
+  const rest = Object.fromEntries(entries.filter((entry) => !isTag(entry)));
+  return tags.length === 0 ? rest : { ...rest, tags: Object.fromEntries(tags) as Record<string, unknown> };
+}
+
 /** A whole number in a query string. */
 export function queryInteger({ min, max }: IntegerRange) {
   return z

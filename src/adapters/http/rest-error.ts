@@ -1,4 +1,4 @@
-import { assertNever, HTTP_STATUS, isServiceError, type ErrorCode } from "@/lib/errors";
+import { assertNever, HTTP_STATUS, isDenialError, isServiceError, type ErrorCode } from "@/lib/errors";
 
 export type RestError = {
   status: number;
@@ -15,6 +15,7 @@ export type RestError = {
 export function restErrorOf(error: unknown, requestId: string): RestError {
   if (isServiceError(error)) {
     const { code, message, details } = error;
+    if (isDenialError(error)) return { ...error.denial, code, message, details, unexpected: false };
     return { status: HTTP_STATUS[code], code, message, details, headers: retryHeaders(code), unexpected: code === "internal_error" };
   }
   if (isDatabaseAway(error)) {
@@ -51,6 +52,12 @@ function retryHeaders(code: ErrorCode): readonly string[] {
     case "unpriced_model":
     case "ambiguous_body":
     case "upstream_timeout":
+    case "budget_exceeded":
+    case "customer_budget_exceeded":
+    case "tag_budget_exceeded":
+    case "session_limit_exceeded":
+    case "velocity_exceeded":
+    case "frozen":
       return ["x-should-retry", "false"];
     case "not_found":
     case "method_not_allowed":

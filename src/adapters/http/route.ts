@@ -58,7 +58,8 @@ type RouteSpec<P extends ParamsSchema, Q extends ParamsSchema, B extends z.ZodTy
     params: z.output<P>;
     query: z.output<Q>;
     body: z.output<B>;
-    idempotencyKey: string | undefined;
+    /** The same for repeats of one request under one Idempotency-Key, and for nothing else; undefined where none was sent. */
+    attemptId: string | undefined;
   }) => Promise<RestAnswer>;
 };
 

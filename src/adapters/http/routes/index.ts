@@ -1,6 +1,7 @@
 import { openApiDocument } from "../openapi";
 import { publicRoute, type Route } from "../route";
 import { auditLogRoutes } from "./audit-log";
+import { costEventRoutes } from "./cost-events";
 import { keyRoutes } from "./keys";
 import { priceRoutes } from "./prices";
 import { serviceRoutes } from "./service";
@@ -23,4 +24,11 @@ const openApiRoute = publicRoute({
 });
 
 /** Every route of the REST API: what is dispatched and what is documented. */
-export const routes: readonly Route[] = [...keyRoutes, ...priceRoutes, ...auditLogRoutes, ...serviceRoutes, openApiRoute];
+export const routes: readonly Route[] = [
+  ...costEventRoutes,
+  ...keyRoutes,
+  ...priceRoutes,
+  ...auditLogRoutes,
+  ...serviceRoutes,
+  openApiRoute,
+];
