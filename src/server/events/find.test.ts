@@ -187,12 +187,13 @@ describe("listCostEvents", () => {
       const { data } = await listCostEvents({ ctx, input });
       expect({ input, ids: data.map(({ id }) => id) }).toEqual({ input, ids: [publicId("event", special.id)] });
     }
-    for (const input of [
+    const matchingNothing: ListCostEventsInput[] = [
       { tags: { team: "a" } },
       { tags: { team: 'a"b', env: "dev" } },
       { to: "2026-11-01T12:00:00Z" },
       { from: "2027-01-01" },
-    ]) {
+    ];
+    for (const input of matchingNothing) {
       expect((await listCostEvents({ ctx, input })).data).toEqual([]);
     }
   });
