@@ -16,6 +16,12 @@ export type ErrorCode =
   | "unsupported_endpoint"
   | "limit_exceeded"
   | "conflict"
+  | "budget_exceeded"
+  | "customer_budget_exceeded"
+  | "tag_budget_exceeded"
+  | "session_limit_exceeded"
+  | "velocity_exceeded"
+  | "frozen"
   | "rate_limited"
   | "concurrency_exceeded"
   | "upstream_unreachable"
@@ -43,6 +49,12 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   unsupported_endpoint: 501,
   limit_exceeded: 409,
   conflict: 409,
+  budget_exceeded: 429,
+  customer_budget_exceeded: 429,
+  tag_budget_exceeded: 429,
+  session_limit_exceeded: 429,
+  velocity_exceeded: 429,
+  frozen: 423,
   rate_limited: 429,
   concurrency_exceeded: 429,
   upstream_unreachable: 502,
@@ -67,6 +79,29 @@ export class ServiceError extends Error {
     this.code = code;
     this.details = details;
   }
+}
+
+/**
+ * A denial of the ledger on its way out of a verb. What the code alone does not say travels with it: the status that the key
+ * asked for, and headers that depend on the amounts.
+ */
+export class DenialError extends ServiceError {
+  readonly denial: { readonly status: number; readonly headers: readonly string[] };
+
+  constructor(denial: {
+    code: ErrorCode;
+    message: string;
+    details: Readonly<Record<string, unknown>>;
+    status: number;
+    headers: readonly string[];
+  }) {
+    super(denial.code, denial.message, denial.details);
+    this.denial = { status: denial.status, headers: denial.headers };
+  }
+}
+
+export function isDenialError(error: ServiceError): error is DenialError {
+  return "denial" in error;
 }
 
 export function isServiceError(error: unknown): error is ServiceError {

@@ -10,6 +10,10 @@ export const ID_PREFIX = {
   action: "ns_act_",
   price: "ns_prc_",
   audit: "ns_aud_",
+  decision: "ns_dec_",
+  freeze: "ns_frz_",
+  reservation: "ns_rsv_",
+  toolCost: "ns_tlc_",
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;
 

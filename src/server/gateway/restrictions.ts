@@ -1,4 +1,5 @@
 import type { KeyRestrictions } from "@/server/api-key/identity";
+import { matchesModelPattern } from "@/server/model-pattern";
 import { type Refusal, refusal } from "./refusal";
 
 /** What of a call the key's restrictions are held against. */
@@ -48,21 +49,4 @@ function requirementInWords(requirement: string): string {
   if (requirement === "customer") return "a customer (X-NullSpend-Customer)";
   if (requirement === "session") return "a session (X-NullSpend-Session)";
   return `the tag "${requirement.slice(4)}" (X-NullSpend-Tags)`;
-}
-
-/** `*` stands for any run of characters; everything else is literal; the whole name must match. Linear in the name's length. */
-export function matchesModelPattern(pattern: string, model: string): boolean {
-  const parts = pattern.split("*");
-  if (parts.length === 1) return pattern === model;
-  const first = parts[0]!;
-  const last = parts.at(-1)!;
-  if (model.length < first.length + last.length || !model.startsWith(first) || !model.endsWith(last)) return false;
-  let at = first.length;
-  const end = model.length - last.length;
-  for (const part of parts.slice(1, -1)) {
-    const found = model.indexOf(part, at);
-    if (found === -1 || found + part.length > end) return false;
-    at = found + part.length;
-  }
-  return true;
 }
