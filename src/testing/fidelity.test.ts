@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Scenario } from "@/testing/fake-provider";
@@ -116,7 +117,7 @@ const exchanges: fc.Arbitrary<Case> = fc
     {
       weight: 2,
       arbitrary: fc
-        .constantFrom("/v1/models", "/v1/models/gpt-4o%2Fmini", "/v1/files/file-1/content", "/v1/unknown/path")
+        .constantFrom("/v1/models", "/v1/models/ft%3Agpt-4o", "/v1/files/file-1/content", "/v1/unknown/path")
         .map((path) => ["GET", path] as const),
     },
     { weight: 1, arbitrary: fc.constantFrom("/v1/files/file-1", "/v1/responses/resp_1").map((path) => ["DELETE", path] as const) },
@@ -169,6 +170,16 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
   beforeEach(() => product.fake.clear());
 
   const shown = (list: Pair[]): Pair[] => (adapter === "node" ? list : asNextShows(list));
+  // Next writes the query anew: the same names and values, escaped its own way.
+  const asShown = (target: string): unknown => {
+    if (adapter === "node") return target;
+    const url = new URL(target, "http://host");
+    return [url.pathname, ...url.searchParams];
+  };
+  // Next strikes Content-Encoding off, so that our route adapter has to undo the encoding.
+  const isDelivered = ([name]: Pair): boolean => adapter === "node" || name.toLowerCase() !== "content-encoding";
+  const asDelivered = (body: Buffer[], encoding: Scenario["encoding"]): Buffer =>
+    adapter === "node" ? Buffer.concat(body) : decoded(Buffer.concat(body), encoding);
   const credentials = (): string[] => ["X-NullSpend-Key", product.apiKey, "Authorization", "Bearer sk-test"];
   const send = (request: {
     method?: string;
@@ -195,7 +206,8 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
         });
         const { request, sent } = product.fake.log[0]!;
 
-        expect(`${request.method} ${request.target}`).toBe(`${method} ${target}`);
+        expect(request.method).toBe(method);
+        expect(asShown(request.target)).toEqual(asShown(target));
         expect(request.bodySha256).toBe(
           createHash("sha256")
             .update(body ?? "")
@@ -211,12 +223,12 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
         expect(received.status).toBe(answer.status);
         if (adapter === "node") expect(received.statusMessage).toBe(answer.statusMessage);
         expect(received.complete).toBe(true);
-        expect(received.body.equals(Buffer.concat(sent.body))).toBe(true);
+        expect(received.body.equals(asDelivered(sent.body, answer.encoding))).toBe(true);
         // Next adds a `vary` of its own to every answer.
         const ofProvider = endToEnd(received.rawHeaders).filter(([name]) => adapter === "node" || name.toLowerCase() !== "vary");
-        expect(shown(ofProvider)).toEqual(shown(endToEnd(sent.rawHeaders)));
+        expect(shown(ofProvider)).toEqual(shown(endToEnd(sent.rawHeaders).filter(isDelivered)));
       }),
-      { numRuns: CASES, seed: 20_261_124, endOnFailure: true },
+      { numRuns: CASES, seed: 20_261_124, endOnFailure: true, includeErrorInReport: true },
     );
   }, 300_000);
 
@@ -278,8 +290,10 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
   it("asks for those encodings only that can be read on the side", async () => {
     await send({ target: "/v1/models", headers: ["Accept-Encoding", "gzip, deflate, br, made-up"] });
     const [first] = product.fake.log;
-    expect(first!.request.header("accept-encoding")).toMatch(/gzip/);
-    expect(first!.request.header("accept-encoding")).not.toMatch(/made-up/);
+    const asked = first!.request.header("accept-encoding");
+    if (adapter === "route") expect(asked).toBe("identity");
+    else expect(asked).toMatch(/^gzip, deflate, br/);
+    expect(asked).not.toMatch(/made-up/);
   });
 
   describe("a chat stream whose caller did not ask for usage", () => {
@@ -334,10 +348,10 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
       expect(through.body.toString()).toContain('"completion_tokens"');
     });
 
-    it("comes compressed if the provider compresses although asked not to, usage and all", async () => {
+    it("comes as it is if the provider compresses although asked not to, usage and all", async () => {
       const through = await chat({ seed: "same", encoding: "gzip" });
-      expect(through.header("content-encoding")).toBe("gzip");
-      expect(through.body.equals(Buffer.concat(product.fake.log[0]!.sent.body))).toBe(true);
+      expect(through.header("content-encoding")).toBe(adapter === "node" ? "gzip" : undefined);
+      expect(through.body.equals(asDelivered(product.fake.log[0]!.sent.body, "gzip"))).toBe(true);
     });
   });
 
@@ -384,6 +398,19 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
     });
   });
 });
+
+function decoded(bytes: Buffer, encoding: Scenario["encoding"]): Buffer {
+  switch (encoding) {
+    case "gzip":
+      return gunzipSync(bytes);
+    case "br":
+      return brotliDecompressSync(bytes);
+    case "deflate":
+      return inflateSync(bytes);
+    default:
+      return bytes;
+  }
+}
 
 /** Bytes that do not compress, the same in every run. */
 function pseudoRandom(length: number): Buffer {

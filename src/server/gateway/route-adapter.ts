@@ -1,10 +1,13 @@
 import { Readable } from "node:stream";
 import type { ReadableStream as NodeReadableStream } from "node:stream/web";
+import { type BodyDecoder, createBodyDecoder } from "./decode-copy";
 import type { Exchange } from "./exchange";
 
 /**
  * An exchange out of a web Request, for hosts that run Next's route handlers without the custom server. Slower than the node
- * adapter (every byte passes web streams), and header names arrive in lower case; what reaches provider and caller is the same.
+ * adapter (every byte passes web streams), and header names arrive in lower case; what reaches provider and caller is the same,
+ * except that nothing is compressed: Next strikes `Content-Encoding` off every answer (next/dist/server/send-response.js), so the
+ * provider is asked for an identity encoding, and an answer that is encoded all the same is decoded.
  */
 export class RouteExchange implements Exchange {
   readonly method: string;
@@ -23,13 +26,14 @@ export class RouteExchange implements Exchange {
   #ended = false;
   readonly #abortListeners: (() => void)[] = [];
   #drainListener: (() => void) | undefined;
+  #decoder: BodyDecoder | undefined;
 
   constructor(request: Request) {
     const url = new URL(request.url);
     this.method = request.method;
     this.target = url.pathname + url.search;
     this.#headers = request.headers;
-    this.rawHeaders = [...request.headers].flat();
+    this.rawHeaders = [...request.headers].flatMap(([name, value]) => [name, name === "accept-encoding" ? "identity" : value]);
     this.remoteAddress = undefined;
     this.body = request.body ? Readable.fromWeb(request.body as NodeReadableStream<Uint8Array>) : Readable.from([]);
     this.#signal = request.signal;
@@ -67,6 +71,11 @@ export class RouteExchange implements Exchange {
       this.#respond(new Response(null, init));
       return;
     }
+    const encoding = headers.get("content-encoding");
+    if (encoding !== null && encoding.trim().toLowerCase() !== "identity") {
+      headers.delete("content-encoding");
+      this.#decoder = createBodyDecoder(encoding, (decoded) => this.#enqueue(decoded));
+    }
     const stream = new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
@@ -77,7 +86,11 @@ export class RouteExchange implements Exchange {
           this.#drainListener = undefined;
           listener?.();
         },
-        cancel: () => this.#onCallerGone(),
+        cancel: () => {
+          // Bytes may still come out of the decoder; there is nobody to give them to.
+          this.#controller = undefined;
+          this.#onCallerGone();
+        },
       },
       new ByteLengthQueuingStrategy({ highWaterMark: 64 * 1024 }),
     );
@@ -86,8 +99,13 @@ export class RouteExchange implements Exchange {
 
   write(chunk: Uint8Array): boolean {
     if (this.#ended || this.#cancelled || !this.#controller) return true;
-    this.#controller.enqueue(chunk);
+    if (this.#decoder) this.#decoder.push(chunk);
+    else this.#controller.enqueue(chunk);
     return (this.#controller.desiredSize ?? 1) > 0;
+  }
+
+  #enqueue(chunk: Uint8Array): void {
+    this.#controller?.enqueue(chunk);
   }
 
   onDrain(listener: () => void): void {
@@ -96,14 +114,23 @@ export class RouteExchange implements Exchange {
 
   end(chunk?: Uint8Array): void {
     if (this.#ended || this.#cancelled) return;
-    if (chunk && this.#controller) this.#controller.enqueue(chunk);
+    if (chunk) this.write(chunk);
     this.#ended = true;
-    this.#controller?.close();
+    if (this.#decoder) void this.#endDecoded(this.#decoder);
+    else this.#controller?.close();
+  }
+
+  /** What could not be decoded must not be taken for a whole answer. */
+  async #endDecoded(decoder: BodyDecoder): Promise<void> {
+    await decoder.finish();
+    if (decoder.problem === undefined) this.#controller?.close();
+    else this.#controller?.error(new Error(`the provider's encoding could not be undone: ${decoder.problem}`));
   }
 
   destroy(): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#controller?.error(new Error("the provider broke off its answer"));
+    this.#controller = undefined;
   }
 }

@@ -66,7 +66,7 @@ export const ScenarioInput = z.strictObject({
   /** `byte`: one byte per packet. Numbers: cut at these offsets of the encoded body. `coalesce`: this many events per packet. */
   cut: z.union([z.literal("byte"), z.array(Bytes), z.strictObject({ coalesce: z.number().int().min(1) })]).optional(),
   newline: z.enum(["\n", "\r\n", "\r"]).optional(),
-  /** An SSE comment before every event. */
+  /** An SSE comment before each of the first three events. */
   comments: z.boolean().optional(),
   /** Bytes sent after the answer has ended, on the same connection. */
   surplus: z.string().optional(),

@@ -106,7 +106,7 @@ function dressedEvents(answer: Answer, scenario: Scenario): AnswerEvent[] {
   }
   if (!answer.streams || (!scenario.comments && scenario.newline === undefined)) return events;
   return events.map((event, index) => {
-    const text = (scenario.comments ? `: keep-alive ${index}\n\n` : "") + event.bytes.toString("utf8");
+    const text = (scenario.comments && index < 3 ? `: keep-alive ${index}\n\n` : "") + event.bytes.toString("utf8");
     return { ...event, bytes: Buffer.from(scenario.newline === undefined ? text : text.replaceAll("\n", scenario.newline)) };
   });
 }
