@@ -1,12 +1,34 @@
-export { costOfUsage, type CostOfUsage } from "./cost-of-usage";
+export { costOfUsage, type CostOfUsage, type PricedUsage } from "./cost-of-usage";
 export { countTokens, estimateInputTokens } from "./count-tokens";
-export type { CostBasis, CostBreakdown, Receipt, ReceiptLine } from "./receipt";
+export type { CostBasis, CostBreakdown, ProviderReceipt, Receipt, ReceiptLine } from "./receipt";
 export {
   cachedTokensTotal,
   cacheWriteTokensTotal,
   inputTokensTotal,
   outputTokensTotal,
+  type OtherModelUsage,
   type UsageQuantities,
   type UsageReport,
   type UsageUnit,
 } from "./usage";
+export {
+  ANYTHING_UNSAID,
+  type BoundedHold,
+  type Hold,
+  type HoldCut,
+  type HoldFacts,
+  type HoldInput,
+  type HoldLearner,
+  type HoldRefusalCode,
+  MeteredOutput,
+  type MeteredOutputOptions,
+  type RefusedHold,
+  type SettledCall,
+  type UnpricedHold,
+  type Unsaid,
+  computeHold,
+  costWithOutput,
+  createHoldLearner,
+  outputTokensAffordable,
+  tightenHold,
+} from "./hold";
