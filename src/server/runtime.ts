@@ -55,6 +55,8 @@ export type RuntimeOptions = {
 
 /** How long `stop` waits for the database to take what is left in memory. */
 const DRAIN_MS = 15_000;
+/** Longer than the gateway reads on after a caller who left a stream; calls still open after it are broken off and settled at their bound. */
+const OPEN_CALLS_MS = 5_000;
 const READY_TIMEOUT_MS = 1_000;
 
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
@@ -122,6 +124,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     },
     async stop() {
       stopping = true;
+      // A caller who has left may still be owed the usage that the provider is about to tell.
+      await Promise.race([Promise.all(gateway.unfinished), sleep(OPEN_CALLS_MS, undefined, { ref: false })]);
       await upstreams.close();
       await Promise.race([Promise.all(gateway.unfinished), sleep(DRAIN_MS, undefined, { ref: false })]);
       const unsettled = await settleDoor.drain(DRAIN_MS);

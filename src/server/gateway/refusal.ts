@@ -20,6 +20,8 @@ export function refusal(code: ErrorCode, message: string, details: Readonly<Reco
  * a retry can help within seconds (CONTRACT §6).
  */
 const RETRY_HEADERS: Partial<Record<ErrorCode, readonly string[]>> = {
+  // Claude Code tries a plain 401 again for minutes before it shows why.
+  unauthorized: ["x-should-retry", "false"],
   mandate_violation: ["x-should-retry", "false"],
   forbidden: ["x-should-retry", "false"],
   bad_request: ["x-should-retry", "false"],
