@@ -1,0 +1,32 @@
+export {
+  createBudgetBook,
+  type BudgetBook,
+  type BudgetPolicy,
+  type HeldBudget,
+  type HeldFreeze,
+  type LimitsOfOrg,
+  type UnpricedPolicy,
+} from "./budget-book";
+export { getKeyOfCaller, type KeyOfCaller } from "./budgets-of-key";
+export { createDecisionLog, type Decision, type DecisionLog } from "./decision-log";
+export { decisionSnapshot, DecisionSnapshot, type AmountsOfBudget, type SnapshotInput } from "./decision-snapshot";
+export {
+  budgetInWords,
+  buildDenial,
+  buildFrozenDenial,
+  requestUrlOf,
+  type Denial,
+  type DenialCode,
+  type DenialInput,
+  type StoppedBy,
+} from "./denial";
+export { getBudget, listBudgets } from "./find";
+export { getDecision, PublicDecision } from "./get-decision";
+export { CreateBudgetInput, ListBudgetsInput, UpdateBudgetInput } from "./input";
+export { isBudgetApplicable, type BudgetedCall, type BudgetEntityType, type BudgetScope } from "./matching";
+export { invalid, parsed } from "./parse-input";
+export { isTimezone, periodEdgesAt, type PeriodEdges, type PeriodRule, type ResetInterval } from "./period-edges";
+export { getPolicy, Policy } from "./policy";
+export { publicEntityId, PublicBudget } from "./public-budget";
+export { budgetSources, BudgetSources } from "./sources";
+export { budgetStatus, BudgetStatus } from "./status";
