@@ -3,8 +3,11 @@ import type { ModelPrice } from "@/server/pricing/price-book";
 import type { CostBreakdown, Receipt, ReceiptLine } from "./receipt";
 import { inputTokensTotal, type UsageQuantities, type UsageUnit } from "./usage";
 
-/** `missingUnits`: what was used and has no price. The call is then unpriced as a whole; it is never charged in part or as zero. */
-export type CostOfUsage = { priced: true; receipt: Receipt } | { priced: false; missingUnits: UsageUnit[] };
+/**
+ * `missingUnits`: what was used and has no price. The call is then unpriced as a whole; it is never charged in part or as zero.
+ * `isUpperBound`: the provider bills a unit of it by what answers do not tell, at most at the price on the receipt.
+ */
+export type CostOfUsage = { priced: true; receipt: Receipt; isUpperBound: boolean } | { priced: false; missingUnits: UsageUnit[] };
 
 type Part = "input" | "cached" | "cacheWrite" | "output" | "tools";
 
@@ -19,6 +22,7 @@ const PART_OF_UNIT = {
   cached_image_input: "cached",
   cache_write_5m: "cacheWrite",
   cache_write_1h: "cacheWrite",
+  cache_write_12h: "cacheWrite",
   output: "output",
   reasoning: "output",
   audio_output: "output",
@@ -26,8 +30,13 @@ const PART_OF_UNIT = {
   output_seconds: "output",
   images: "output",
   web_search: "tools",
+  web_search_preview: "tools",
   file_search: "tools",
   code_execution: "tools",
+  container_1g: "tools",
+  container_4g: "tools",
+  container_16g: "tools",
+  container_64g: "tools",
 } as const satisfies Record<UsageUnit, Part>;
 
 /** In this order residuals are given away when two parts are equally large. */
@@ -35,9 +44,17 @@ const PARTS: readonly Part[] = ["input", "cached", "cacheWrite", "output", "tool
 /** Receipts list their lines in this order, whatever order the provider told its usage in. */
 const UNITS = Object.keys(PART_OF_UNIT) as readonly UsageUnit[];
 
+export const isUsageUnit = (name: string): name is UsageUnit => Object.hasOwn(PART_OF_UNIT, name);
+
+/** Billed by the minute that nobody tells; the price is that of a whole session. */
+const BOUNDED_UNITS: ReadonlySet<ReceiptLine["unit"]> = new Set(["container_1g", "container_4g", "container_16g", "container_64g"]);
+
 /** Amounts are added up in femtodollars (10^-15 $), because a duration is a whole number of thousandths of a second. */
 const FEMTO_PER_PICO = 1000n;
 const FEMTO_PER_NANO = 1_000_000n;
+
+/** A model's use and its price; the model is named on the receipt where it is not the one that answered. */
+export type PricedUsage = { quantities: UsageQuantities; price: ModelPrice };
 
 /**
  * What a call costs, exact: every quantity times its price, added up, and rounded up once to a whole nanodollar.
@@ -45,46 +62,62 @@ const FEMTO_PER_NANO = 1_000_000n;
  * A rate with a threshold applies to the whole call: the highest `fromInputTokens` that the call's input tokens of all kinds
  * (cache reads and writes included) reach decides, for each unit. Durations are billed in whole milliseconds, rounded up.
  *
+ * @param others what other models used on behalf of the call, each at its own price and by its own input tokens.
  * @throws when a quantity is negative, not finite, or not a whole number within ±2^53: what reads provider answers must have
  * refused it, and a bill must not be made from it.
  */
-export function costOfUsage({ quantities, price }: { quantities: UsageQuantities; price: ModelPrice }): CostOfUsage {
-  const lines: ReceiptLine[] = [];
-  const missingUnits: UsageUnit[] = [];
-  const femtoOf: Record<Part, bigint> = { input: 0n, cached: 0n, cacheWrite: 0n, output: 0n, tools: 0n };
-  let reasoningFemto = 0n;
-  const inputTokens = inputTokensTotal(quantities);
+export function costOfUsage({
+  quantities,
+  price,
+  others = [],
+}: PricedUsage & { others?: readonly (PricedUsage & { model: string })[] }): CostOfUsage {
+  const sums: Sums = {
+    lines: [],
+    missingUnits: new Set(),
+    femtoOf: { input: 0n, cached: 0n, cacheWrite: 0n, output: 0n, tools: 0n },
+    reasoningFemto: 0n,
+  };
+  addUsage(sums, { quantities, price });
+  if (price.perCall > 0n) {
+    const pico = price.perCall * 1000n;
+    sums.femtoOf.tools += pico * FEMTO_PER_PICO;
+    sums.lines.push({ unit: "call", quantity: 1, unitPricePico: picoUsd(pico), amountPico: picoUsd(pico) });
+  }
+  for (const other of others) addUsage(sums, other);
+  if (sums.missingUnits.size > 0) return { priced: false, missingUnits: [...sums.missingUnits] };
 
+  const { input, cached, cacheWrite, output, tools } = sums.femtoOf;
+  const cost = nanoUsd(ceilDivide(input + cached + cacheWrite + output + tools, FEMTO_PER_NANO));
+  const breakdown = breakDown(cost, sums.femtoOf, sums.reasoningFemto);
+  const priceVersion = [...new Set([price, ...others.map((other) => other.price)].map(({ version }) => version))].join(" ");
+  const isUpperBound = sums.lines.some((line) => BOUNDED_UNITS.has(line.unit));
+  return { priced: true, receipt: { cost, breakdown, lines: sums.lines, priceVersion }, isUpperBound };
+}
+
+type Sums = { lines: ReceiptLine[]; missingUnits: Set<UsageUnit>; femtoOf: Record<Part, bigint>; reasoningFemto: bigint };
+
+function addUsage(sums: Sums, { quantities, price, model }: PricedUsage & { model?: string }): void {
+  const inputTokens = inputTokensTotal(quantities);
   for (const unit of UNITS) {
     const quantity = quantities[unit];
     if (quantity === undefined || quantity === 0) continue;
     const thousandths = thousandthsOf(unit, quantity);
     const unitPrice = rateOf(price, unit, inputTokens);
     if (unitPrice === undefined) {
-      missingUnits.push(unit);
+      sums.missingUnits.add(unit);
       continue;
     }
     const femto = thousandths * unitPrice;
-    femtoOf[PART_OF_UNIT[unit]] += femto;
-    if (unit === "reasoning") reasoningFemto = femto;
-    lines.push({
+    sums.femtoOf[PART_OF_UNIT[unit]] += femto;
+    if (unit === "reasoning") sums.reasoningFemto += femto;
+    sums.lines.push({
       unit,
+      ...(model !== undefined && { model }),
       quantity: Number(thousandths) / 1000,
       unitPricePico: picoUsd(unitPrice),
       amountPico: picoUsd(ceilDivide(femto, FEMTO_PER_PICO)),
     });
   }
-  if (missingUnits.length > 0) return { priced: false, missingUnits };
-
-  if (price.perCall > 0n) {
-    const pico = price.perCall * 1000n;
-    femtoOf.tools += pico * FEMTO_PER_PICO;
-    lines.push({ unit: "call", quantity: 1, unitPricePico: picoUsd(pico), amountPico: picoUsd(pico) });
-  }
-
-  const cost = nanoUsd(ceilDivide(femtoOf.input + femtoOf.cached + femtoOf.cacheWrite + femtoOf.output + femtoOf.tools, FEMTO_PER_NANO));
-  const breakdown = breakDown(cost, femtoOf, reasoningFemto);
-  return { priced: true, receipt: { cost, breakdown, lines, priceVersion: price.version } };
 }
 
 /** Each part rounded down, and what that loses given to the largest part, so that the parts add up to the cost exactly. */

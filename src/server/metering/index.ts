@@ -1,4 +1,4 @@
-export { costOfUsage, type CostOfUsage, type PricedUsage } from "./cost-of-usage";
+export { costOfUsage, isUsageUnit, type CostOfUsage, type PricedUsage } from "./cost-of-usage";
 export { countTokens, estimateInputTokens } from "./count-tokens";
 export type { CostBasis, CostBreakdown, ProviderReceipt, Receipt, ReceiptLine } from "./receipt";
 export {

@@ -6,7 +6,9 @@ export type CostBasis = "reported" | "counted" | "bounded" | "unpriced";
 
 /** One line of a receipt: `amount` = quantity × unit price, exact. */
 export type ReceiptLine = {
-  unit: UsageUnit | "call";
+  unit: UsageUnit | "call" | "provider_cost";
+  /** The model the line is of, where that is not the one that answered. */
+  model?: string;
   /** Tokens, seconds, calls …; whole, except seconds. */
   quantity: number;
   unitPricePico: PicoUsd;
@@ -30,3 +32,6 @@ export type Receipt = {
   lines: ReceiptLine[];
   priceVersion: string;
 };
+
+/** The receipt of a cost that the provider stated itself: one line, and no parts, because it told none. */
+export type ProviderReceipt = Omit<Receipt, "breakdown"> & { breakdown: null };

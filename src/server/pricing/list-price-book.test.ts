@@ -5,7 +5,7 @@ import { costOfUsage } from "@/server/metering/cost-of-usage";
 import type { Receipt } from "@/server/metering/receipt";
 import { inputTokensTotal, outputTokensTotal, type UsageQuantities, type UsageUnit } from "@/server/metering/usage";
 import { exactPico, picoToUsdPerMillion } from "./exact-amount";
-import { LIST_PROVIDERS, ListPriceBook } from "./list-price-book";
+import { LIST_PROVIDERS, ListPriceBook, TOOL_UNITS } from "./list-price-book";
 import { OVERLAY } from "./overlay";
 import { applies, PACKAGE_VERSION } from "./package-prices";
 import type { PriceQuery } from "./price-book";
@@ -72,7 +72,7 @@ const GOLDEN: Golden[] = [
   ["pictures to a text model", "openai", "gpt-4o", { input: 15, image_input: 85 }, 250], // 37.5 + 212.5
   ["minutes of sound", "openai", "whisper-1", { input_seconds: 61.5 }, 6150], // $0.36 an hour = 100 a second
   ["seconds of sound", "openai", "gpt-transcribe", { input_seconds: 10 }, 750], // $0.27 an hour = 75 a second
-  ["transcription by token", "openai", "gpt-4o-transcribe", { audio_input: 1000, input: 10, output: 100 }, 7025], // 6,000 + 25 + 1,000
+  ["transcription by token", "openai", "gpt-4o-transcribe", { audio_input: 1000, input: 10, output: 100 }, 3525], // 2,500 + 25 + 1,000
   ["sound in and out", "openai", "gpt-audio", { audio_input: 100, audio_output: 200, input: 10, output: 20 }, 16_225], // 3,200 + 12,800 + 25 + 200
   ["speech by character", "openai", "tts-1", { input_characters: 1000 }, 15_000],
   ["speech by token", "openai", "gpt-4o-mini-tts", { input: 100, audio_output: 500 }, 6060], // 60 + 6,000
@@ -200,7 +200,13 @@ describe("what has no list price", () => {
     ["openai", "gpt-5-nano", { serviceTier: "priority" }],
     ["openai", "gpt-5", { serviceTier: "flex", atMs: Date.parse("2026-10-11T23:59:59Z") }],
     ["openai", "text-embedding-3-small", { serviceTier: "priority" }],
-    ["anthropic", "claude-opus-5", { speed: "fast" }],
+    ["anthropic", "claude-opus-5", { speed: "fast", serviceTier: "batch" }],
+    ["anthropic", "claude-fable-5-2", { speed: "fast" }],
+    ["anthropic", "claude-opus-5", { speed: "turbo" }],
+    ["openai", "gpt-5.4", { speed: "fast" }],
+    ["openai", "gpt-5.4", { serviceTier: "ultrafast" }],
+    ["openai", "gpt-image-2", { inferenceGeo: "eu" }],
+    ["anthropic", "claude-opus-5", { serviceTier: "ultrafast" }],
     ["anthropic", "claude-opus-5", { serviceTier: "flex" }],
     ["anthropic", "claude-opus-5", { inferenceGeo: "eu" }],
     ["anthropic", "claude-haiku-4-5", { inferenceGeo: "us" }],
@@ -210,7 +216,7 @@ describe("what has no list price", () => {
   });
 
   it("leaves a unit without a price unpriced", () => {
-    const price = find("openai", "gpt-4o-audio-preview")!;
+    const price = find("openai", "gpt-4o")!;
     expect(costOfUsage({ quantities: { input: 10, audio_input: 10 }, price })).toEqual({ priced: false, missingUnits: ["audio_input"] });
     expect(costOfUsage({ quantities: { cache_write_1h: 1 }, price: find("openai", "gpt-6-sol")! })).toMatchObject({ priced: false });
   });
@@ -250,12 +256,21 @@ function nameOf(match: object): string | undefined {
   return "starts_with" in match ? (match.starts_with as string) : undefined;
 }
 
+const overlaidUnits = (model: string): UsageUnit[] =>
+  OVERLAY.filter((row) => row.model === model && row.tier === "standard").flatMap((row) => {
+    const units = Object.keys(row.usdPerMillion) as UsageUnit[];
+    // What is billed like a unit that the overlay replaces follows it.
+    return units.flatMap((unit) =>
+      unit === "cached_input" ? [unit, "cached_image_input"] : unit === "audio_input" ? [unit, "cached_audio_input"] : [unit],
+    );
+  });
+
 describe("every model of the package", () => {
   it("is there: more than a hundred of two providers", () => {
     expect(packageModels.length).toBeGreaterThan(100);
   });
 
-  it.each(packageModels)("$provider $id costs what the package says, within its float noise", ({ provider, name }) => {
+  it.each(packageModels)("$provider $id costs what the package says, within its float noise", ({ provider, id, name }) => {
     // Dates on both sides of every change of price in the data, and token counts on both sides of every threshold.
     for (const date of ["2024-01-01", "2025-06-10", "2026-03-12", "2026-03-14", "2026-08-01", "2026-11-24"]) {
       const timestamp = new Date(`${date}T00:00:00Z`);
@@ -263,10 +278,9 @@ describe("every model of the package", () => {
       const units = new Set(price.rates.map((rate) => rate.unit));
       for (const scale of [1, 997, 199_000, 271_000, 1_000_003]) {
         const quantities = Object.fromEntries([...units].map((unit, index) => [unit, Math.ceil(scale / (index + 1))])) as UsageQuantities;
-        // The overlay says of these what the package does not.
-        if (name.startsWith("gpt-image") || name === "gpt-4o-mini-tts" || name.includes("deep-research") || name === "moderation") {
-          for (const unit of ["image_output", "audio_output", "web_search", "file_search"] as const) delete quantities[unit];
-        }
+        // Our overlay and fees say of these what the package does not, or says otherwise.
+        const listed = new Set(book.listedRates({ provider, model: id, atMs: timestamp.getTime() })!.map((rate) => rate.unit));
+        for (const unit of [...overlaidUnits(id), ...[...TOOL_UNITS].filter((each) => !listed.has(each))]) delete quantities[unit];
         const result = costOfUsage({ quantities, price });
         if (!result.priced) throw new Error(`${name}: ${result.missingUnits.join()}`);
         const theirs = calcPrice(packageUsage(quantities), name, { providerId: provider, timestamp })!.total_price;
@@ -317,21 +331,26 @@ describe("the overlay", () => {
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  it("never prices flex or batch above standard, or priority below it", () => {
+  it("never prices flex or batch above standard, or what is faster below it", () => {
     for (const { price, tier } of book.listPrices({ atMs: NOW })) {
       const standard = find(price.provider, OVERLAY.find((row) => row.model === price.model)?.names?.[0] ?? nameInPackage(price.model));
       for (const rate of price.rates) {
         const base = standard!.rates.find((other) => other.unit === rate.unit && other.fromInputTokens === rate.fromInputTokens);
-        if (!base || rate.unit === "web_search" || rate.unit === "file_search") continue;
+        if (!base || TOOL_UNITS.has(rate.unit)) continue;
         // Batch tables without a cached rate give cached tokens no discount but the batch one, which can be dearer than standard.
         if (tier === "batch" && rate.unit.startsWith("cached_")) continue;
-        expect(tier === "priority" ? rate.pico >= base.pico : rate.pico <= base.pico, `${price.model} ${tier} ${rate.unit}`).toBe(true);
+        expect(
+          ["priority", "ultrafast", "fast"].includes(tier) ? rate.pico >= base.pico : rate.pico <= base.pico,
+          `${price.model} ${tier} ${rate.unit}`,
+        ).toBe(true);
       }
     }
   });
 });
 
-const nameInPackage = (id: string): string => packageModels.find((model) => model.id === id)!.name;
+/** Fine-tunes answer to what their names begin with. */
+const nameInPackage = (id: string): string =>
+  OVERLAY.find((row) => row.model === id && row.prefix !== undefined)?.prefix ?? packageModels.find((model) => model.id === id)!.name;
 
 describe("looking up", () => {
   it("is the same object each time, and quick once a name was seen", () => {

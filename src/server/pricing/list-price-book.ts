@@ -1,18 +1,30 @@
 import { nanoUsd, picoUsd } from "@/lib/money";
 import type { UsageUnit } from "@/server/metering/usage";
 import { exactPico } from "./exact-amount";
-import { OVERLAY, OVERLAY_DATE, US_INFERENCE, type OverlayRow } from "./overlay";
-import { applies, packageModelOf, packageModels, PACKAGE_VERSION, type Constraint } from "./package-prices";
+import type { LearnedPrice } from "./learned-price";
+import { listProviderOf } from "./list-providers";
+import { OVERLAY, OVERLAY_DATE, US_INFERENCE } from "./overlay";
+import { LIST_TIERS, type ListTier, type OverlayRow } from "./overlay-row";
+import { FEES, OPENAI_REGIONS } from "./overlay-units";
+import { applies, packageModelOf, packageModels, PACKAGE_VERSION, type Constraint, type PackagePeriod } from "./package-prices";
 import type { ModelPrice, PriceBook, PriceQuery, Rate } from "./price-book";
 
+export { LIST_TIERS, type ListTier } from "./overlay-row";
+
+/** The providers that are reached without an allow-list. */
 export const LIST_PROVIDERS = ["openai", "anthropic"] as const;
-export type ListTier = OverlayRow["tier"];
-export const LIST_TIERS: readonly ListTier[] = ["standard", "flex", "priority", "batch"];
 
 /** A list price that is in force. */
 export type ListedPrice = { price: ModelPrice; tier: ListTier; validFromMs: number | null };
 
-type Period = { constraint: Constraint | undefined; price: ModelPrice; usInferencePrice: ModelPrice | undefined };
+type Period = {
+  constraint: Constraint | undefined;
+  price: ModelPrice;
+  /** The price where the provider charges for a region; undefined where it has none. */
+  regionalPrice: ModelPrice | undefined;
+  /** What the price list itself says, before the overlay. */
+  listed: readonly Rate[];
+};
 type BookModel = Partial<Record<ListTier, Period[]>>;
 
 /** Callers choose model names, so the memory of which name means which model is bounded. */
@@ -24,65 +36,120 @@ const PACKAGE = `genai-prices@${PACKAGE_VERSION}`;
 const OVERLAY_VERSION = `overlay@${OVERLAY_DATE}`;
 
 /** Fees that every tier and region pays alike. */
-const TOOL_UNITS: ReadonlySet<UsageUnit> = new Set(["web_search", "file_search", "code_execution"]);
+export const TOOL_UNITS: ReadonlySet<UsageUnit> = new Set([
+  "web_search",
+  "web_search_preview",
+  "file_search",
+  "code_execution",
+  "container_1g",
+  "container_4g",
+  "container_16g",
+  "container_64g",
+]);
 
 /**
- * What the providers list, by model, tier and time: the genai-prices package plus our overlay, made into integers once at
- * construction. Looking up a name it has seen takes well under a microsecond.
+ * What the providers list, by model, tier and time: the genai-prices package, our overlay, and what was learned since, made into
+ * integers once. Looking up a name it has seen takes well under a microsecond.
+ *
+ * An upstream of the allow-list has the list prices of the provider it is named after, and of no other (see `list-providers.ts`).
  */
 export class ListPriceBook implements PriceBook {
+  readonly #openaiRegion: string | undefined;
+  #learned: readonly LearnedPrice[] = [];
+  /** By provider; made when first asked for, because few of some thirty are used. */
   readonly #providers = new Map<string, ProviderPrices>();
 
-  constructor() {
-    for (const provider of LIST_PROVIDERS) this.#providers.set(provider, new ProviderPrices(provider));
+  /** @param openaiRegion where the endpoint that `openai` calls go to charges for its region (`openaiRegionOf`). */
+  constructor({ openaiRegion }: { openaiRegion?: string } = {}) {
+    this.#openaiRegion = openaiRegion;
+    for (const provider of LIST_PROVIDERS) this.#pricesOf(provider);
   }
 
   findPrice(query: PriceQuery): ModelPrice | undefined {
-    return this.#providers.get(query.provider)?.find(query);
+    const provider = this.#pricesOf(query.provider);
+    return provider?.prices.find({ ...query, inferenceGeo: query.inferenceGeo ?? provider.region });
   }
 
-  /** Every price in force at a time, in the order of provider, model and tier. */
+  /**
+   * Every price in force at a time, in the order of provider, model and tier: of the providers that need no allow-list, or of one
+   * that is named.
+   */
   listPrices({ provider, atMs }: { provider?: string; atMs: number }): ListedPrice[] {
-    return LIST_PROVIDERS.filter((name) => provider === undefined || name === provider)
-      .toSorted()
-      .flatMap((name) => this.#providers.get(name)!.list(atMs));
+    const names = provider === undefined ? LIST_PROVIDERS.toSorted() : [provider];
+    return names.flatMap((name) => this.#pricesOf(name)?.prices.list(atMs) ?? []);
+  }
+
+  /** What the price list says of a model's standard tier, without our overlay; undefined for a model that is not in the book. */
+  listedRates({ provider, model, atMs }: { provider: string; model: string; atMs: number }): readonly Rate[] | undefined {
+    return this.#pricesOf(provider)?.prices.listedRates(model, atMs);
+  }
+
+  /** Takes over what the refresh job found, in place of what was learned before. */
+  learn(prices: readonly LearnedPrice[]): void {
+    this.#learned = prices.toSorted((a, b) => a.validFromMs - b.validFromMs);
+    this.#providers.clear();
+  }
+
+  #pricesOf(name: string): { prices: ProviderPrices; region: string | undefined } | undefined {
+    const target = name === "openai" ? { id: "openai", region: this.#openaiRegion } : listProviderOf(name);
+    if (target === undefined) return undefined;
+    let prices = this.#providers.get(target.id);
+    if (prices === undefined) {
+      prices = new ProviderPrices(
+        target.id,
+        this.#learned.filter((price) => price.provider === target.id),
+      );
+      this.#providers.set(target.id, prices);
+    }
+    return { prices, region: target.region };
   }
 }
 
 /** Reads the price lists. Takes some milliseconds: make one for the process. */
-export const createListPriceBook = (): ListPriceBook => new ListPriceBook();
+export const createListPriceBook = (options: { openaiRegion?: string } = {}): ListPriceBook => new ListPriceBook(options);
 
 class ProviderPrices {
   readonly #provider: string;
   readonly #models: ReadonlyMap<string, BookModel>;
-  readonly #overlayNames: ReadonlyMap<string, string>;
+  readonly #names: ReadonlyMap<string, string>;
+  readonly #prefixes: readonly (readonly [prefix: string, model: string])[];
   readonly #modelOfName = new Map<string, BookModel | null>();
 
-  constructor(provider: string) {
+  constructor(provider: string, learned: readonly LearnedPrice[]) {
     this.#provider = provider;
-    this.#models = buildModels(provider);
-    this.#overlayNames = new Map(
-      OVERLAY.filter((row) => row.provider === provider).flatMap((row) => (row.names ?? []).map((name) => [name, row.model] as const)),
-    );
+    this.#models = buildModels(provider, learned);
+    const overlay = OVERLAY.filter((row) => row.provider === provider);
+    this.#names = new Map([
+      ...learned.flatMap((price) => price.names.map((name) => [name, price.model] as const)),
+      ...overlay.flatMap((row) => (row.names ?? []).map((name) => [name, row.model] as const)),
+    ]);
+    this.#prefixes = [
+      ...overlay.flatMap((row) => (row.prefix === undefined ? [] : [[row.prefix, row.model] as const])),
+      ...learned.flatMap((price) => price.prefixes.map((prefix) => [prefix, price.model] as const)),
+    ].toSorted(([a], [b]) => b.length - a.length);
   }
 
   find({ model: name, serviceTier, speed, inferenceGeo, atMs }: PriceQuery): ModelPrice | undefined {
-    const tier = tierOf(this.#provider, serviceTier);
-    if (tier === undefined || !isStandardSpeed(speed)) return undefined;
-    const period = this.#modelOf(name)?.[tier]?.findLast(({ constraint }) => applies(constraint, atMs));
+    const tier = withSpeed(this.#provider, tierOf(this.#provider, serviceTier), speed);
+    if (tier === undefined) return undefined;
+    const period = periodAt(this.#modelOf(name)?.[tier], atMs);
     if (period === undefined || isAnywhere(inferenceGeo)) return period?.price;
-    return inferenceGeo === US_INFERENCE.geo ? period.usInferencePrice : undefined;
+    return this.#provider === "openai" || inferenceGeo === US_INFERENCE.geo ? period.regionalPrice : undefined;
   }
 
   list(atMs: number): ListedPrice[] {
     return [...this.#models.keys()].toSorted().flatMap((model) =>
       LIST_TIERS.flatMap((tier) => {
-        const period = this.#models.get(model)![tier]?.findLast(({ constraint }) => applies(constraint, atMs));
+        const period = periodAt(this.#models.get(model)![tier], atMs);
         if (period === undefined) return [];
         const { constraint, price } = period;
         return [{ price, tier, validFromMs: constraint !== undefined && "fromMs" in constraint ? constraint.fromMs : null }];
       }),
     );
+  }
+
+  listedRates(model: string, atMs: number): readonly Rate[] | undefined {
+    return periodAt(this.#models.get(model)?.standard, atMs)?.listed;
   }
 
   #modelOf(name: string): BookModel | null {
@@ -97,12 +164,20 @@ class ProviderPrices {
   }
 
   #canonicalName(name: string): string | undefined {
-    // The overlay first: the package takes what begins like a model it knows (claude-sonnet-5-5) for that model (claude-sonnet-5).
+    // Our own names first: the package takes what begins like a model it knows (claude-sonnet-5-5) for that model (claude-sonnet-5).
     const lower = name.toLowerCase().trim();
     const undated = lower.replace(/-\d{4}-?\d{2}-?\d{2}$/, "");
-    return this.#overlayNames.get(lower) ?? this.#overlayNames.get(undated) ?? packageModelOf(this.#provider, name);
+    return (
+      this.#names.get(lower) ??
+      this.#names.get(undated) ??
+      this.#prefixes.find(([prefix]) => lower.startsWith(prefix))?.[1] ??
+      packageModelOf(this.#provider, name)
+    );
   }
 }
+
+const periodAt = (periods: readonly Period[] | undefined, atMs: number): Period | undefined =>
+  periods?.findLast(({ constraint }) => applies(constraint, atMs));
 
 /**
  * The tier that answers name → the tier of the book; undefined: a tier we have no prices for, never to be read as standard.
@@ -117,6 +192,8 @@ function tierOf(provider: string, serviceTier: string | undefined): ListTier | u
     case "standard":
     case "auto":
       return "standard";
+    case "on_demand":
+      return provider === "groq" ? "standard" : undefined;
     case "batch":
       return "batch";
     case "priority":
@@ -125,82 +202,149 @@ function tierOf(provider: string, serviceTier: string | undefined): ListTier | u
       return provider === "openai" ? "priority" : undefined;
     case "flex":
       return "flex";
+    case "ultrafast":
+      return provider === "openai" ? "ultrafast" : undefined;
     default:
       return undefined;
   }
 }
 
-const isStandardSpeed = (speed: string | undefined): boolean => speed === undefined || speed === "" || speed === "standard";
+/** Anthropic's fast mode is told beside the tier, and exists in the standard one only. */
+function withSpeed(provider: string, tier: ListTier | undefined, speed: string | undefined): ListTier | undefined {
+  if (speed === undefined || speed === "" || speed === "standard") return tier;
+  return provider === "anthropic" && speed === "fast" && tier === "standard" ? "fast" : undefined;
+}
+
 const isAnywhere = (geo: string | undefined): boolean => geo === undefined || geo === "" || geo === "global" || geo === "not_available";
 
-function buildModels(provider: string): Map<string, BookModel> {
+function buildModels(provider: string, learned: readonly LearnedPrice[]): Map<string, BookModel> {
   const models = new Map<string, BookModel>();
   const overlay = OVERLAY.filter((row) => row.provider === provider);
-  const { models: listed, source } = packageModels(provider);
+  // A price that cannot be read must not keep the gateway from starting where it is a model of an upstream that few people have.
+  const isOurs = LIST_PROVIDERS.some((name) => name === provider);
+  const { models: packaged, source } = packageModels(provider, { strict: isOurs });
 
-  for (const { model, periods } of listed) {
-    const added = overlay.filter((row) => row.model === model && row.tier === "standard");
-    const addedRates = added.flatMap(overlayRates);
-    const addedUnits = new Set(addedRates.map((rate) => rate.unit));
-    const standard = periods.map(({ constraint, rates, perCallPico }) => {
-      const own = [...rates.filter((rate) => !addedUnits.has(rate.unit)), ...addedRates];
-      return makePeriod({
-        constraint,
-        rates: own,
-        base: {
-          provider,
-          model,
-          perCall: nanoUsd(exactNano(perCallPico)),
-          version: added.length > 0 ? `${PACKAGE}+${OVERLAY_VERSION}` : PACKAGE,
-          source: [source, ...new Set(added.map((row) => row.source))].join(" "),
-        },
-      });
-    });
+  for (const { model, periods } of packaged) {
+    const added = overlay.filter((row) => row.model === model && row.tier === "standard" && Object.keys(row.usdPerMillion).length > 0);
+    const base = { provider, model, source: [source, ...new Set(added.map((row) => row.source))].join(" ") };
+    const overlaid = (rates: readonly Rate[]): Rate[] => replaceUnits(rates, added.flatMap(overlayRates));
+    const standard = [
+      ...periods.map(({ constraint, rates, perCallPico }: PackagePeriod) =>
+        makePeriod({
+          constraint,
+          listed: rates,
+          rates: overlaid(rates),
+          base: {
+            ...base,
+            perCall: nanoUsd(exactNano(perCallPico)),
+            version: added.length > 0 ? `${PACKAGE}+${OVERLAY_VERSION}` : PACKAGE,
+          },
+        }),
+      ),
+      // Our corrections outlive a refresh: what they correct is the list that it reads.
+      ...learned
+        .filter((price) => price.model === model)
+        .map(({ rates, perCall, validFromMs, version }) =>
+          makePeriod({ constraint: { fromMs: validFromMs }, listed: rates, rates: overlaid(rates), base: { ...base, perCall, version } }),
+        ),
+    ];
     // A model with no price at all is as good as unknown.
     if (standard.some(({ price }) => price.rates.length > 0 || price.perCall > 0n)) models.set(model, { standard });
   }
 
   for (const row of overlay) {
-    if (row.tier === "standard" && models.has(row.model)) continue;
+    if (row.tier === "standard" && models.get(row.model)?.standard !== undefined && isPackaged(packaged, row.model)) continue;
     const book = models.get(row.model) ?? {};
-    const fromMs = row.validFrom === undefined ? undefined : Date.parse(row.validFrom);
-    const rates = overlayRates(row);
-    // Tools cost the same in every tier, and the tables of the tiers do not repeat them.
-    const standard = book.standard?.findLast(({ constraint }) => applies(constraint, fromMs ?? Number.MAX_SAFE_INTEGER))?.price;
-    const tools = row.tier === "standard" ? [] : (standard?.rates ?? []).filter((rate) => TOOL_UNITS.has(rate.unit));
+    models.set(row.model, { ...book, [row.tier]: withRow(book, row) });
+  }
+
+  for (const price of learned) {
+    if (isPackaged(packaged, price.model)) continue;
+    const book = models.get(price.model) ?? {};
+    const before = book.standard?.at(-1)?.price;
+    const { rates, perCall, validFromMs, version, source: learnedFrom } = price;
     const period = makePeriod({
-      constraint: fromMs === undefined ? undefined : { fromMs },
-      rates: [...rates, ...tools],
-      base: { provider, model: row.model, perCall: standard?.perCall ?? nanoUsd(0n), version: OVERLAY_VERSION, source: row.source },
+      constraint: { fromMs: validFromMs },
+      listed: rates,
+      rates: replaceUnits(before?.rates.filter((rate) => TOOL_UNITS.has(rate.unit)) ?? [], rates),
+      base: { provider, model: price.model, perCall, version, source: learnedFrom },
     });
-    models.set(row.model, { ...book, [row.tier]: [...(book[row.tier] ?? []), period] });
+    models.set(price.model, { ...book, standard: [...(book.standard ?? []), period] });
   }
   return models;
 }
 
+const isPackaged = (packaged: readonly { model: string }[], model: string): boolean => packaged.some((each) => each.model === model);
+
+/** A tier's periods and one more row: a part of the period that begins when it does, else a later period that goes on from the last. */
+function withRow(book: BookModel, row: OverlayRow): Period[] {
+  const periods = book[row.tier] ?? [];
+  const fromMs = row.validFrom === undefined ? undefined : Date.parse(row.validFrom);
+  const last = periods.at(-1);
+  const lastFromMs = last?.constraint !== undefined && "fromMs" in last.constraint ? last.constraint.fromMs : undefined;
+  const isPartOfLast = last !== undefined && lastFromMs === fromMs;
+  if (last !== undefined && !isPartOfLast && (fromMs ?? 0) < (lastFromMs ?? 0)) {
+    throw new Error(`${row.model} ${row.tier}: rows must stand in the order of their dates`);
+  }
+  // Tools cost the same in every tier, and the tables of the tiers do not repeat them.
+  const standard = row.tier === "standard" ? undefined : periodAt(book.standard, fromMs ?? Number.MAX_SAFE_INTEGER)?.price;
+  const tools = standard?.rates.filter((rate) => TOOL_UNITS.has(rate.unit)) ?? [];
+  const listed = replaceUnits(last?.listed ?? tools, overlayRates(row));
+  const period = makePeriod({
+    constraint: fromMs === undefined ? undefined : { fromMs },
+    listed,
+    rates: listed,
+    base: {
+      provider: row.provider,
+      model: row.model,
+      perCall: standard?.perCall ?? nanoUsd(0n),
+      version: OVERLAY_VERSION,
+      source: row.source,
+    },
+  });
+  return isPartOfLast ? [...periods.slice(0, -1), period] : [...periods, period];
+}
+
+function replaceUnits(rates: readonly Rate[], by: readonly Rate[]): Rate[] {
+  const replaced = new Set(by.map((rate) => rate.unit));
+  return [...rates.filter((rate) => !replaced.has(rate.unit)), ...by];
+}
+
 function makePeriod({
   constraint,
+  listed,
   rates,
   base,
 }: {
   constraint: Constraint | undefined;
-  rates: Rate[];
+  listed: readonly Rate[];
+  rates: readonly Rate[];
   base: Omit<ModelPrice, "rates">;
 }): Period {
-  const price: ModelPrice = { ...base, rates: withUnitsBilledAlike(rates) };
-  const models: readonly string[] = US_INFERENCE.models;
-  const usInferencePrice =
-    base.provider === US_INFERENCE.provider && models.includes(base.model)
-      ? { ...price, rates: price.rates.map(usInferenceRate), version: `${base.version}+us` }
-      : undefined;
-  return { constraint, price, usInferencePrice };
+  const price: ModelPrice = { ...base, rates: withFees(base, withUnitsBilledAlike(rates)) };
+  return { constraint, price, regionalPrice: regionalPriceOf(price), listed };
 }
 
-function usInferenceRate(rate: Rate): Rate {
+function regionalPriceOf(price: ModelPrice): ModelPrice | undefined {
+  const { provider, model } = price;
+  const models: readonly string[] = US_INFERENCE.models;
+  const isUplifted = provider === "openai" ? OPENAI_REGIONS.upliftedModels.has(model) : provider === "anthropic" && models.includes(model);
+  if (isUplifted) return { ...price, rates: price.rates.map(upliftedRate), version: `${price.version}+region` };
+  return provider === "openai" && OPENAI_REGIONS.olderModels.test(model) ? price : undefined;
+}
+
+function upliftedRate(rate: Rate): Rate {
   if (TOOL_UNITS.has(rate.unit)) return rate;
   const scaled = rate.pico * US_INFERENCE.numerator;
   if (scaled % US_INFERENCE.denominator !== 0n) throw new Error(`${rate.pico} pico × 1.1 is not whole`);
   return { ...rate, pico: picoUsd(scaled / US_INFERENCE.denominator) };
+}
+
+/** Fees of tools that the lists of models do not repeat for each of them. A fee that a model's own price names stays as it is. */
+function withFees({ provider, model }: { provider: string; model: string }, rates: readonly Rate[]): Rate[] {
+  const own = new Set(rates.map((rate) => rate.unit));
+  const fees = FEES.filter((fee) => fee.provider === provider && fee.models.test(model) && !own.has(fee.unit));
+  return [...rates, ...fees.map((fee): Rate => ({ unit: fee.unit, pico: exactPico(fee.usdPerMillion, 1_000_000n), fromInputTokens: 0 }))];
 }
 
 /**

@@ -1,4 +1,5 @@
-import type { UsageUnit } from "@/server/metering/usage";
+import { CLAUDE_PRICING, OPENAI_PRICING, TEN_A_THOUSAND, TWO_AND_A_HALF_A_THOUSAND, type OverlayRow } from "./overlay-row";
+import { MORE_ROWS } from "./overlay-units";
 
 /**
  * What the list prices of the genai-prices package lack, kept by hand. Rows only state what a provider publishes, each with its
@@ -9,31 +10,6 @@ import type { UsageUnit } from "@/server/metering/usage";
  * here, and the priority figures compared with https://openai.com/api-priority-processing/.
  */
 export const OVERLAY_DATE = "2026-11-24";
-
-/**
- * Dollars per million units (tokens, characters) as an exact decimal. `"2.5 > 5"`: the second for calls whose input tokens are
- * more than `longContextOver`.
- */
-export type OverlayAmount = string;
-
-export type OverlayRow = {
-  provider: string;
-  /** Canonical name in the book. Where the package does not know it, `names` says what it answers to. */
-  model: string;
-  /** Exact model names, lower case; each also with a date behind it (`-2026-09-08`, `-20260908`). */
-  names?: readonly string[];
-  tier: "standard" | "flex" | "priority" | "batch";
-  /** UTC date from which calls pay this; absent: always. */
-  validFrom?: string;
-  usdPerMillion: Partial<Record<UsageUnit, OverlayAmount>>;
-  /** Input tokens a call may have before the second amount applies. */
-  longContextOver?: number;
-  source: string;
-  checkedOn: string;
-};
-
-const OPENAI_PRICING = "https://developers.openai.com/api/docs/pricing";
-const CLAUDE_PRICING = "https://platform.claude.com/docs/en/about-claude/pricing";
 
 /** Model, input, cached input, cache write, output; null where the page has no figure. */
 type OpenAiTokens = readonly [string, string, string | null, string | null, string];
@@ -75,10 +51,6 @@ const claudeTokens = (
     usdPerMillion: { input, cached_input: cacheRead, cache_write_5m: write5m, cache_write_1h: write1h, output },
     source: CLAUDE_PRICING,
   }));
-
-/** Fees by the thousand calls, in dollars per million calls like everything here. */
-const TEN_A_THOUSAND = "10000";
-const TWO_AND_A_HALF_A_THOUSAND = "2500";
 
 /** Models that the package does not have. */
 const NEW_MODELS: OverlayRow[] = [
@@ -377,6 +349,7 @@ export const OVERLAY: readonly OverlayRow[] = [
   ...claudeTokens("batch", { validFrom: "2026-10-14", longContextOver: 100_000, checkedOn: "2026-10-14" }, [
     ["claude-haiku-5-5", "0.05 > 0.25", "0.005 > 0.025", "0.0625 > 0.3125", "0.1 > 0.5", "0.25 > 1.25"],
   ]),
+  ...MORE_ROWS,
 ];
 
 /**
@@ -402,6 +375,10 @@ export const US_INFERENCE = {
     "claude-opus-4-8",
     "claude-fable-5",
     "claude-fable-5-1",
+    "claude-fable-5-2",
+    "claude-mythos-5",
+    "claude-mythos-5-1",
+    "claude-mythos-5-2",
     "claude-opus-5",
     "claude-opus-5-5",
     "claude-sonnet-5",

@@ -40,24 +40,44 @@ const UNIT_OF_PRICE_KEY: Readonly<Record<string, readonly [UsageUnit, bigint]>> 
 const COVERED_BY: Readonly<Record<string, string>> = { audio_hours: "input_audio_hours" };
 const PER_CALL_KEY = "requests_kcount";
 
-/** All of the package's models of one provider, its floats turned into integers. @throws when a price is of a kind we do not know. */
-export function packageModels(providerId: string): { models: PackageModel[]; source: string } {
+/**
+ * All of the package's models of one provider, its floats turned into integers.
+ *
+ * @param strict throws when a price is of a kind we do not know or is not exact; otherwise such a model is left out, that is
+ * unpriced, and named in `unreadable`.
+ */
+export function packageModels(
+  providerId: string,
+  { strict = true }: { strict?: boolean } = {},
+): { models: PackageModel[]; source: string; unreadable: string[] } {
   const provider = findProvider({ providerId });
   if (provider?.id !== providerId) throw new Error(`no price data for provider ${providerId}`);
-  return {
-    models: provider.models.map(({ id, prices }) => ({
-      model: id,
-      periods: (Array.isArray(prices) ? prices : [{ prices }]).map((period) => readPeriod(period, providerId)),
-    })),
-    source: provider.pricing_urls?.[0] ?? "https://github.com/pydantic/genai-prices",
-  };
+  const models: PackageModel[] = [];
+  const unreadable: string[] = [];
+  for (const { id, prices } of provider.models) {
+    try {
+      models.push({ model: id, periods: readPeriods(prices, providerId) });
+    } catch (error) {
+      if (strict) throw error;
+      unreadable.push(id);
+    }
+  }
+  return { models, source: provider.pricing_urls?.[0] ?? "https://github.com/pydantic/genai-prices", unreadable };
 }
+
+/** Prices as the package's data has them. @throws when one is of a kind we do not know, or not exact. */
+export const readPeriods = (prices: PackagePrice | ConditionalPrice[], providerId: string): PackagePeriod[] =>
+  (Array.isArray(prices) ? prices : [{ prices }]).map((period) => readPeriod(period, providerId));
 
 /**
  * The package's name of a model, by its own rules for aliases, dates and fine-tunes; undefined when it does not know it.
  * Takes tens of microseconds: keep the answer.
  */
-export const packageModelOf = (providerId: string, name: string): string | undefined => calcPrice({}, name, { providerId })?.model.id;
+export function packageModelOf(providerId: string, name: string): string | undefined {
+  const found = calcPrice({}, name, { providerId });
+  // Some providers sell others' models, and the package then looks at those others' prices, which need not be what is charged here.
+  return found?.provider.id === providerId ? found.model.id : undefined;
+}
 
 function readPeriod({ constraint, prices }: ConditionalPrice, providerId: string): PackagePeriod {
   const rates: Rate[] = [];
@@ -95,6 +115,7 @@ function firstTokenOf(start: number, providerId: string): number {
 function readConstraint(constraint: ConditionalPrice["constraint"]): Constraint | undefined {
   if (constraint === undefined) return undefined;
   if (constraint.type === "start_date") return { fromMs: Date.parse(constraint.start_date) };
+  if (constraint.type !== "time_of_date") throw new Error("a price applies under a condition we do not know");
   return { timeOfDay: { startSecond: secondOfDay(constraint.start_time), endSecond: secondOfDay(constraint.end_time) } };
 }
 
