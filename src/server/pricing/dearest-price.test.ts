@@ -34,7 +34,7 @@ describe("createDearestPrices", () => {
   it("has nothing to stand in where a provider has no prices, and is asked once an hour", () => {
     let asked = 0;
     const counted = createDearestPrices({ listPrices: (query) => (asked++, list.listPrices(query)) });
-    expect(counted.findDearestPrice({ provider: "openrouter", kind: "text", atMs: NOW })).toBeUndefined();
+    expect(counted.findDearestPrice({ provider: "nobody", kind: "text", atMs: NOW })).toBeUndefined();
     expect(counted.findDearestPrice({ provider: "anthropic", kind: "embeddings", atMs: NOW })).toBeUndefined();
     for (let i = 0; i < 10; i++) counted.findDearestPrice({ provider: "openai", kind: "text", atMs: NOW + i * 1000 });
     expect(asked).toBe(3);

@@ -127,6 +127,8 @@ function readRequest({ dialect, provider, method, endpoint, body: bytes, facts }
   }
   if (endpoint.class === "other") return refused("unpriced_endpoint", "the cost of this endpoint is not known.");
 
+  if (!isCount(facts.choices) || !isCount(facts.inputCharacters ?? 0))
+    return refused("bad_request", "a count of the request is no whole number.");
   const bodyBytes = bytes?.length ?? 0;
   const isWhole = endpoint.body === "json";
   const body = isWhole ? parseObject(bytes) : {};
@@ -136,6 +138,8 @@ function readRequest({ dialect, provider, method, endpoint, body: bytes, facts }
   const demand = dialect === "openai" ? openaiDemand(request) : anthropicDemand(request);
   return demand.refusal ? refused(demand.refusal.code, demand.refusal.message) : { demand, body, isWhole };
 }
+
+const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
 
 function parseObject(bytes: Uint8Array | undefined): Record<string, unknown> | undefined {
   if (bytes === undefined) return undefined;

@@ -6,8 +6,13 @@ import { countTokens } from "../count-tokens";
  */
 const COUNTED_BYTES_MAX = 1024 * 1024;
 
-/** Tokenizing in slices can lose a token at a cut. */
+/** `countTokens` cuts texts into slices, and long runs of one kind of character into pieces; each cut can lose a token. */
 const SLICE_LENGTH = 8_192;
+const RUN_LENGTH_MAX = 128;
+const LONG_RUN = new RegExp(
+  `[\\p{L}\\p{M}]{${RUN_LENGTH_MAX + 1}}|[^\\s\\p{L}\\p{N}]{${RUN_LENGTH_MAX + 1}}|\\s{${RUN_LENGTH_MAX + 1}}`,
+  "u",
+);
 
 /**
  * Against a vocabulary that cannot be had, such as Claude's: digits may stand alone, and runs of blanks or of one sign may not be
@@ -30,7 +35,8 @@ export async function tokensAtMost(text: string, model: string | undefined): Pro
   if (bytes <= 2) return bytes;
   const counted = await countTokens(text, model);
   const extra = isScaled(model) ? extraOfRuns(text) : 0;
-  return Math.min(bytes, counted + extra + Math.floor(text.length / SLICE_LENGTH));
+  const cutsMax = Math.ceil(text.length / (LONG_RUN.test(text) ? RUN_LENGTH_MAX : SLICE_LENGTH)) - 1;
+  return Math.min(bytes, counted + extra + cutsMax);
 }
 
 /** UTF-8 length; what no encoding has (half a pair) counts as the replacement character that is sent for it. */
