@@ -1,5 +1,6 @@
 import { type NanoUsd, type PicoUsd, ZERO_NANO, nanoToUsdString, nanoUsd, picoUsd } from "@/lib/money";
-import type { ModelPrice, PriceQuery } from "@/server/pricing/price-book";
+import type { DearestPriceKind } from "@/server/pricing/dearest-price";
+import type { ModelPrice, PriceQuery, Rate } from "@/server/pricing/price-book";
 import { isObject } from "../json-scanner";
 import type { UsageQuantities, UsageUnit } from "../usage";
 import { anthropicDemand } from "./anthropic-demand";
@@ -176,7 +177,7 @@ function holdOf(parts: HoldParts): Hold {
       isUnpriced = true;
       missingUnits = own?.missingUnits ?? [];
     }
-    const ceiling = ceilingOf(parts, attempted, own?.price);
+    const ceiling = ceilingOf(parts, attempted, own);
     if (!ceiling) {
       isCeilingKnown = false;
       break;
@@ -235,40 +236,43 @@ function variantsOf({ dialect, facts, unsaid = ANYTHING_UNSAID }: HoldInput): Va
 }
 
 /** Fees that no list has, at their dearest published size, in picodollars for each: they only ever stand in for a missing price. */
-const FEE_CEILINGS: Readonly<Record<HoldInput["dialect"], { code_execution: bigint; source: string }>> = {
-  // The largest container, 64 GB, for a session of 20 minutes.
-  openai: { code_execution: 1_920_000_000_000n, source: "https://developers.openai.com/api/docs/pricing#built-in-tools" },
-  // An hour of one container.
-  anthropic: { code_execution: 50_000_000_000n, source: "https://platform.claude.com/docs/en/about-claude/pricing#tool-use-pricing" },
-};
+const CODE_EXECUTION_CEILING_PICO = {
+  // The largest container, 64 GB, for a session of 20 minutes (https://developers.openai.com/api/docs/pricing#built-in-tools).
+  openai: 1_920_000_000_000n,
+  // An hour of one container (https://platform.claude.com/docs/en/about-claude/pricing#tool-use-pricing).
+  anthropic: 50_000_000_000n,
+} as const satisfies Record<HoldInput["dialect"], bigint>;
 
-/** The model's own rates where it has some, the provider's dearest for the rest. */
+/**
+ * Fast modes cost up to six times a model's list price ($30 and $150 a million for Claude Opus 4.6,
+ * https://platform.claude.com/docs/en/build-with-claude/fast-mode), and a region can come on top. That is more than the dearest list price,
+ * by less than this.
+ */
+const FAST_OVER_DEAREST = 4n;
+
+/** What stands in for a missing price: the provider's dearest, for all units or for those that the model's own price lacks. */
 function ceilingOf(
   parts: HoldParts,
   model: string | undefined,
-  own: ModelPrice | undefined,
+  own: Extract<VariantResult, { ok: false }> | undefined,
 ): { priced: PricedDemand; version: string } | undefined {
   const { input, request } = parts;
-  const dearest = input.findDearestPrice({ provider: input.provider, kind: request.demand.kind, atMs: input.atMs });
-  // Pictures made in the course of a text answer are another kind of work.
-  const pictures = input.findDearestPrice({ provider: input.provider, kind: "images", atMs: input.atMs });
+  const find = (kind: DearestPriceKind): ModelPrice | undefined =>
+    input.findDearestPrice({ provider: input.provider, kind, atMs: input.atMs });
+  const dearest = find(request.demand.kind);
   if (dearest === undefined) return undefined;
-  const owned = new Set(own?.rates.map((rate) => rate.unit));
-  const standIns = [...dearest.rates, ...(pictures?.rates.filter((rate) => rate.unit === "image_output") ?? [])];
-  const fees = FEE_CEILINGS[input.dialect];
-  const price: ModelPrice = {
-    ...dearest,
-    perCall: own && own.perCall > dearest.perCall ? own.perCall : dearest.perCall,
-    rates: [
-      ...(own?.rates ?? []),
-      ...standIns.filter((rate) => !owned.has(rate.unit)),
-      ...(standIns.some((rate) => rate.unit === "code_execution")
-        ? []
-        : [{ unit: "code_execution" as const, pico: picoUsd(fees.code_execution), fromInputTokens: 0 }]),
-    ],
-  };
+  const isFast = input.dialect === "anthropic" && input.facts.speed !== undefined && input.facts.speed !== "standard";
+  const standIns: Rate[] = [
+    { unit: "code_execution", pico: picoUsd(CODE_EXECUTION_CEILING_PICO[input.dialect]), fromInputTokens: 0 },
+    ...(isFast ? dearest.rates.map((rate) => ({ ...rate, pico: picoUsd(rate.pico * FAST_OVER_DEAREST) })) : dearest.rates),
+    // Pictures made in the course of a text answer are another kind of work.
+    ...(find("images")?.rates.filter((rate) => rate.unit === "image_output") ?? []),
+  ];
+  const price: ModelPrice = own
+    ? { ...own.price, rates: [...own.price.rates, ...standIns.filter((rate) => own.missingUnits.includes(rate.unit))] }
+    : { ...dearest, rates: standIns };
   const result = priceAt(parts, model, price);
-  return result.ok ? { priced: result.priced, version: own ? `${own.version} ${dearest.version}` : dearest.version } : undefined;
+  return result.ok ? { priced: result.priced, version: own ? `${own.price.version} ${dearest.version}` : dearest.version } : undefined;
 }
 
 function priceAt(parts: HoldParts, model: string | undefined, price: ModelPrice): ReturnType<typeof priceDemand> {
