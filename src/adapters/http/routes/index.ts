@@ -2,9 +2,13 @@ import { openApiDocument } from "../openapi";
 import { publicRoute, type Route } from "../route";
 import { auditLogRoutes } from "./audit-log";
 import { costEventRoutes } from "./cost-events";
+import { decisionRoutes } from "./decisions";
+import { freezeRoutes } from "./freezes";
 import { keyRoutes } from "./keys";
+import { policyRoutes } from "./policy";
 import { priceRoutes } from "./prices";
 import { serviceRoutes } from "./service";
+import { toolCostRoutes } from "./tool-costs";
 
 const documents = new Map<string, string>();
 
@@ -28,6 +32,10 @@ export const routes: readonly Route[] = [
   ...costEventRoutes,
   ...keyRoutes,
   ...priceRoutes,
+  ...freezeRoutes,
+  ...decisionRoutes,
+  ...policyRoutes,
+  ...toolCostRoutes,
   ...auditLogRoutes,
   ...serviceRoutes,
   openApiRoute,
