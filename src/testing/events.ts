@@ -59,6 +59,17 @@ export async function settledEvent(product: Source, requestId: string | null | u
   }
 }
 
+/** The same event as REST shows it to a key that may read. */
+export async function shownEvent(
+  product: Pick<Product, "origin" | "adminKey">,
+  requestId: string | null | undefined,
+): Promise<Record<string, unknown>> {
+  const answer = await fetch(`${product.origin}/api/cost-events/${requestId}`, { headers: { "x-nullspend-key": product.adminKey } });
+  const body = (await answer.json()) as { data?: Record<string, unknown> };
+  if (answer.status !== 200 || !body.data) throw new Error(`GET /api/cost-events/${requestId}: ${answer.status} ${JSON.stringify(body)}`);
+  return body.data;
+}
+
 /** Every event of a product that has a database of its own, in order; waits until there are `count`, and throws if they do not come. */
 export async function storedEvents(product: Source, count: number): Promise<StoredEvent[]> {
   const deadline = performance.now() + WAIT_MS_MAX;

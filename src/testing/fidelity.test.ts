@@ -287,6 +287,16 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
     expect(answer.header("x-nullspend-request-id")).toMatch(/^ns_evt_/);
   });
 
+  it("may be a file larger than any body that is read into memory", async () => {
+    const body = Buffer.alloc(80 * 1024 * 1024, pseudoRandom(1_000_003));
+    const answer = await send({ target: "/v1/files", headers: ["Content-Type", "multipart/form-data; boundary=b"], body });
+    expect(answer.status).toBe(200);
+    expect(product.fake.log[0]!.request).toMatchObject({
+      bodyBytes: body.length,
+      bodySha256: createHash("sha256").update(body).digest("hex"),
+    });
+  });
+
   it("asks for those encodings only that can be read on the side", async () => {
     await send({ target: "/v1/models", headers: ["Accept-Encoding", "gzip, deflate, br, made-up"] });
     const [first] = product.fake.log;

@@ -2,7 +2,7 @@ import Anthropic from "@anthropic-ai/sdk";
 import { APICallError, generateText, jsonSchema, streamText, tool } from "ai";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { settledEvent, type StoredEvent } from "@/testing/events";
+import { settledEvent, shownEvent, type StoredEvent } from "@/testing/events";
 import { scenarioHeader, type Scenario } from "@/testing/fake-provider";
 import { ADAPTERS, startProduct, type Product } from "@/testing/server";
 import { createClients, type Clients, type CredentialStyle } from "./clients";
@@ -130,6 +130,20 @@ const openaiJourneys: Journey[] = [
       ),
   },
   {
+    name: "chat completion that comes compressed",
+    scenario: { tokens: { input: 77, output: 123 }, encoding: "br" },
+    model: "gpt-4o-mini",
+    expected: { inputTokens: 77, outputTokens: 123 },
+    run: ({ openai }) => openai.chat.completions.create({ model: "gpt-4o-mini", messages: hi }),
+  },
+  {
+    name: "picture",
+    scenario: { tokens: { input: 40, output: 272 } },
+    model: "gpt-image-1",
+    expected: { endpoint: "images/generations" },
+    run: ({ openai }) => openai.images.generate({ model: "gpt-image-1", prompt: "An otter", quality: "low" }),
+  },
+  {
     name: "embeddings",
     scenario: { tokens: { input: 12_345 } },
     model: "text-embedding-3-small",
@@ -150,6 +164,13 @@ const anthropicJourneys: Journey[] = [
   {
     name: "message, streaming",
     scenario: { tokens: { input: 33, output: 222 }, chunks: 30 },
+    model: "claude-haiku-4-5",
+    expected: { inputTokens: 33, outputTokens: 222 },
+    run: async ({ anthropic }) => all(await anthropic.messages.create({ model: CLAUDE, max_tokens: 500, messages: hi, stream: true })),
+  },
+  {
+    name: "message, streaming, that comes compressed",
+    scenario: { tokens: { input: 33, output: 222 }, chunks: 30, encoding: "gzip" },
     model: "claude-haiku-4-5",
     expected: { inputTokens: 33, outputTokens: 222 },
     run: async ({ anthropic }) => all(await anthropic.messages.create({ model: CLAUDE, max_tokens: 500, messages: hi, stream: true })),
@@ -284,13 +305,20 @@ describe.each(ADAPTERS)("clients through the %s adapter", (adapter) => {
         expect(sentThroughUs.header("x-api-key")).toBe(sentDirectly.header("x-api-key"));
         expect(sentThroughUs.head.toString()).not.toContain("ns_live_sk_");
 
-        const event = await settledEvent(product, through.lastHeaders().get("x-nullspend-request-id"));
+        const requestId = through.lastHeaders().get("x-nullspend-request-id");
+        const event = await settledEvent(product, requestId);
         const { billed } = product.fake.log.at(-1)!;
         expect(event).toMatchObject({
           status: "ok",
           costBasis: "reported",
           costNano: journey.model ? costNano(journey.model, billed) : 0n,
           ...journey.expected,
+        });
+        expect(await shownEvent(product, requestId)).toMatchObject({
+          id: requestId,
+          costMicrodollars: Number(event.costNano) / 1000,
+          model: event.model,
+          status: "ok",
         });
       });
     });

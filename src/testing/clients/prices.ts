@@ -8,6 +8,7 @@ const NANO_PER_TOKEN = {
   "gpt-4o-mini": { input: 150, cached: 75, output: 600 },
   "gpt-4.1-mini": { input: 400, cached: 100, output: 1_600 },
   "gpt-5-mini": { input: 250, cached: 25, output: 2_000 },
+  "gpt-image-1": { input: 5_000, output: 40_000 },
   "text-embedding-3-small": { input: 20, output: 0 },
   "claude-haiku-4-5": { input: 1_000, cached: 100, cacheWrite5m: 1_250, cacheWrite1h: 2_000, output: 5_000 },
 } satisfies Record<string, Partial<Record<keyof Quantities, number>>>;
