@@ -1,10 +1,8 @@
 import { ZERO_NANO } from "@/lib/money";
 import {
-  type Receipt,
   type UsageQuantities,
   cacheWriteTokensTotal,
   cachedTokensTotal,
-  costOfUsage,
   countTokens,
   estimateInputTokens,
   inputTokensTotal,
@@ -12,7 +10,7 @@ import {
 } from "@/server/metering";
 import type { CostEventRecord } from "@/server/events";
 import type { KeyIdentity } from "@/server/api-key";
-import type { OverrideStore, PriceBook } from "@/server/pricing";
+import { type OverrideStore, type PriceBook, priceUsage } from "@/server/pricing";
 import type { Endpoint, Metered, RequestFacts } from "./providers";
 
 /** The money part of a cost event. */
@@ -73,34 +71,25 @@ const OUTPUT_TOKENS_ANY_MODEL = 128_000;
 export function createCallPricing(input: { priceBook: PriceBook; overrides: OverrideStore }): CallPricing {
   const { priceBook, overrides } = input;
 
-  const receiptOf = (call: CallToPrice, quantities: UsageQuantities): Receipt | undefined => {
+  const priced = (call: CallToPrice, quantities: UsageQuantities, basis: "reported" | "counted" | "bounded"): PricedCall => {
     const { facts, metered } = call;
     const usage = metered?.usage;
-    const served = usage?.model ?? metered?.model;
-    // What served decides. A name that the book does not know at all is priced as what was asked; one that it knows, but not with
-    // these units, is unpriced: another model's price for them would be a guess.
-    for (const model of new Set([served, facts?.model])) {
-      if (model === undefined) continue;
-      const price = priceBook.findPrice({
+    const cost = priceUsage({
+      book: priceBook,
+      query: {
         provider: call.provider,
-        model,
         requestedModel: facts?.model,
         serviceTier: usage?.serviceTier ?? metered?.serviceTier,
         speed: usage?.speed,
         inferenceGeo: usage?.inferenceGeo,
         atMs: call.startedAtMs,
         orgId: call.orgId,
-      });
-      if (!price) continue;
-      const cost = costOfUsage({ quantities, price });
-      return cost.priced ? cost.receipt : undefined;
-    }
-    return undefined;
-  };
-
-  const priced = (call: CallToPrice, quantities: UsageQuantities, basis: "reported" | "counted" | "bounded"): PricedCall => {
-    const unknownUnits = call.metered?.usage?.unknownUnits;
-    const receipt = unknownUnits && unknownUnits.length > 0 ? undefined : receiptOf(call, quantities);
+      },
+      // What served decides; a name that the book does not know at all is priced as what was asked.
+      models: [usage?.model ?? metered?.model, facts?.model],
+      usage: { ...usage, quantities },
+      isWhole: basis === "reported",
+    });
     const tokens = {
       inputTokens: inputTokensTotal(quantities),
       outputTokens: outputTokensTotal(quantities),
@@ -108,7 +97,7 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
       cacheWriteTokens: cacheWriteTokensTotal(quantities),
       reasoningTokens: quantities.reasoning ?? 0,
     };
-    if (!receipt) {
+    if (!cost.priced) {
       return {
         ...tokens,
         costNano: null,
@@ -119,11 +108,12 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
         priceVersion: null,
       };
     }
+    const { receipt, isUpperBound } = cost;
     return {
       ...tokens,
       costNano: receipt.cost,
       chargedNano: receipt.cost,
-      costBasis: basis,
+      costBasis: isUpperBound ? "bounded" : basis,
       costBreakdown: receipt.breakdown,
       lines: receipt.lines,
       priceVersion: receipt.priceVersion,

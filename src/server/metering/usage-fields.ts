@@ -81,3 +81,23 @@ export function decimalText(value: number): string | undefined {
   const [whole, fraction = ""] = digits.split(".") as [string, string?];
   return `0.${"0".repeat(Number(exponent) - 1)}${whole}${fraction}`;
 }
+
+const DECIMAL = /^(\d{1,20})(?:\.(\d{1,40}))?$/;
+
+/** The exact sum of decimals without a sign; undefined when one is none. */
+export function sumOfDecimals(...texts: string[]): string | undefined {
+  const parts = texts.map((text) => DECIMAL.exec(text));
+  if (parts.some((part) => part === null)) return undefined;
+  const places = Math.max(...parts.map((part) => (part![2] ?? "").length));
+  const sum = parts.reduce((total, part) => total + BigInt(part![1]! + (part![2] ?? "").padEnd(places, "0")), 0n);
+  if (places === 0) return sum.toString();
+  const digits = sum.toString().padStart(places + 1, "0");
+  return `${digits.slice(0, -places)}.${digits.slice(-places)}`;
+}
+
+/** A whole number of `10^-places` dollars as a decimal: 37756000 with ten places → "0.0037756000". */
+export function decimalOfUnits(units: number, places: number): string | undefined {
+  if (!Number.isSafeInteger(units) || units < 0) return undefined;
+  const digits = String(units).padStart(places + 1, "0");
+  return `${digits.slice(0, -places)}.${digits.slice(-places)}`;
+}

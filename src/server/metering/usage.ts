@@ -53,6 +53,8 @@ export type UsageReport = {
   inferenceGeo?: string;
   /** What other models used on behalf of this call: a picture made by a tool, an advisor's advice. Priced as those models. */
   otherModels?: readonly OtherModelUsage[];
+  /** The provider said that it bills less than this use costs, and not how much. */
+  isUpperBound?: boolean;
   /** Cost in dollars as the provider's own answer states it, exact decimal string. Believed of few providers: see `pricing`. */
   reportedCostUsd?: string;
   /** Units that were reported but that we do not know. Named, so that nothing is dropped in silence. */

@@ -2,6 +2,8 @@ export type { ModelPrice, PriceBook, PriceQuery, Rate } from "./price-book";
 export { createListPriceBook, ListPriceBook, type ListedPrice, type ListTier } from "./list-price-book";
 export { createDearestPrices, type DearestPriceKind, type DearestPriceQuery, type DearestPrices } from "./dearest-price";
 export { createOverrideStore, type OverrideAnswer, type OverrideStore } from "./override-store";
+export { listProviderOf, openaiRegionOf, type ListProvider } from "./list-providers";
+export { priceUsage, type PricedUsage } from "./price-usage";
 export { createPriceBook } from "./create-price-book";
 export { putPriceOverride } from "./put-override";
 export { deletePriceOverride } from "./delete-override";

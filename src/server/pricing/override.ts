@@ -59,11 +59,16 @@ export const OVERRIDE_SELECT = {
 } as const satisfies Prisma.PriceSelect;
 export type OverrideRow = Prisma.PriceGetPayload<{ select: typeof OVERRIDE_SELECT }>;
 
+const OVERRIDE_VERSION = "override:";
+
+/** An organisation's own price, which stands alone: nothing else has a say in what a call costs. */
+export const isOverride = (price: ModelPrice): boolean => price.version.startsWith(OVERRIDE_VERSION);
+
 /** Undefined when the stored rates cannot be read: the model is then unpriced, and never falls back to the list. */
 export function priceOfOverride(row: OverrideRow): ModelPrice | undefined {
   const stored = StoredRates.safeParse(row.rates);
   if (!stored.success) return undefined;
-  const version = `override:${publicId("price", row.id)}`;
+  const version = `${OVERRIDE_VERSION}${publicId("price", row.id)}`;
   return {
     provider: row.provider,
     model: row.model,

@@ -46,6 +46,17 @@ export type ReadRequestResult =
   | { ok: true; facts: RequestFacts }
   | { ok: false; code: "bad_request" | "ambiguous_body"; message: string; issues: { path: string; message: string }[] };
 
+/** Units of which an answer shows each use as an item of its output. */
+export type BilledItem =
+  | "web_search"
+  | "web_search_preview"
+  | "file_search"
+  | "code_execution"
+  | "container_1g"
+  | "container_4g"
+  | "container_16g"
+  | "container_64g";
+
 /** What a meter knows of an answer, at the end or whenever it is asked. */
 export type Metered = {
   /** Usage as the provider told it; undefined when it told none (or only a part: see `usageComplete`). */
@@ -67,7 +78,7 @@ export type Metered = {
   /** Characters of output text past what is held in `visibleText`. */
   visibleCharactersDropped?: number;
   /** Items in the output that are billed by the call, seen so far; once usage is told they are in it. */
-  billedItems?: Pick<UsageQuantities, "web_search" | "file_search" | "code_execution">;
+  billedItems?: Pick<UsageQuantities, BilledItem>;
   /** The provider's id of this request, where the body names it (errors of Anthropic). */
   requestId?: string;
   /** The id of the answer itself: `chatcmpl-…`, `resp_…`, `msg_…`. */

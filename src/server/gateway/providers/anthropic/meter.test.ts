@@ -61,7 +61,10 @@ const EXPECTED: Record<string, Partial<Metered>> = {
   },
   "fast-geo.json": told({ input: 10, output: 3 }, { model: CLAUDE.model, serviceTier: "priority", speed: "fast", inferenceGeo: "us" }),
   "compaction.json": told({ input: 225_000, output: 4734 }),
-  "advisor.json": told({ input: 412, output: 80 }, { ...CLAUDE, unknownUnits: ["advisor_message"] }),
+  "advisor.json": told(
+    { input: 412, output: 80 },
+    { ...CLAUDE, otherModels: [{ model: "claude-opus-5", quantities: { input: 823, output: 531 } }] },
+  ),
   "zero.json": told({ input: 0, output: 0 }),
   "bad-usage.sse": { usageComplete: false, terminal: true, visibleText: "Hi", unreadable: ["output_tokens"], model: CLAUDE.model },
   "count-tokens.json": { usageComplete: false, terminal: true, visibleText: "" },

@@ -24,6 +24,9 @@ const EVENT_PATHS = compileJsonPaths([
   "request_id",
 ]);
 
+/** `code_execution`, `bash_code_execution`, `text_editor_code_execution`. */
+const CODE_EXECUTION = /(?:^|_)code_execution$/;
+
 /** Reads answers of the Messages API, as a document or as a stream. */
 export class AnthropicMeter implements ResponseMeter {
   readonly #reader: AnswerReader;
@@ -35,6 +38,7 @@ export class AnthropicMeter implements ResponseMeter {
   #isOutputTold = false;
   #isOutputFinal = false;
   #webSearchesSeen = 0;
+  #codeExecutionsSeen = 0;
   #model: string | undefined;
   #responseId: string | undefined;
   #requestId: string | undefined;
@@ -68,15 +72,21 @@ export class AnthropicMeter implements ResponseMeter {
     const isReadable = read !== undefined && read.unreadable.length === 0 && read.hasInput;
     const usageComplete = isReadable && read.hasOutput && this.#isOutputFinal;
     const serviceTier = nameOf(this.#usage?.["service_tier"]);
-    const billedItems = this.#webSearchesSeen > 0 ? { web_search: this.#webSearchesSeen } : undefined;
+    const billedItems = this.#countBilledItems();
+    // Runs of code are told by no figure, only by the blocks that they are.
+    const codeExecution = billedItems?.code_execution;
     return definedOnly<Metered>({
       usage: isReadable
         ? definedOnly({
-            quantities: usageComplete ? read.quantities : { ...billedItems, ...read.quantities },
+            quantities: usageComplete
+              ? { ...(codeExecution !== undefined && { code_execution: codeExecution }), ...read.quantities }
+              : { ...billedItems, ...read.quantities },
             model: this.#model,
             serviceTier,
             speed: nameOf(this.#usage?.["speed"]),
             inferenceGeo: nameOf(this.#usage?.["inference_geo"]),
+            otherModels: read.otherModels.length > 0 ? read.otherModels : undefined,
+            isUpperBound: read.isUpperBound ? true : undefined,
             unknownUnits: read.unknownUnits.length > 0 ? read.unknownUnits : undefined,
           })
         : undefined,
@@ -94,6 +104,14 @@ export class AnthropicMeter implements ResponseMeter {
       toolCalls: this.#toolCalls.list(),
       inBandError: this.#error,
     });
+  }
+
+  #countBilledItems(): Metered["billedItems"] {
+    if (this.#webSearchesSeen === 0 && this.#codeExecutionsSeen === 0) return undefined;
+    return {
+      ...(this.#webSearchesSeen > 0 && { web_search: this.#webSearchesSeen }),
+      ...(this.#codeExecutionsSeen > 0 && { code_execution: this.#codeExecutionsSeen }),
+    };
   }
 
   #readDocument({ value: answer }: WholeDocument): void {
@@ -163,6 +181,7 @@ export class AnthropicMeter implements ResponseMeter {
         break;
       case "server_tool_use":
         if (block["name"] === "web_search") this.#webSearchesSeen += 1;
+        else if (typeof block["name"] === "string" && CODE_EXECUTION.test(block["name"])) this.#codeExecutionsSeen += 1;
         break;
       default:
     }

@@ -1,4 +1,4 @@
-import type { UsageQuantities } from "@/server/metering/usage";
+import type { OtherModelUsage, UsageQuantities } from "@/server/metering/usage";
 import { UsageFields } from "@/server/metering/usage-fields";
 import { isObject } from "@/server/metering/json-scanner";
 
@@ -9,6 +9,10 @@ export type AnthropicUsage = {
   hasOutput: boolean;
   unreadable: string[];
   unknownUnits: string[];
+  /** Advisors: other models, at their own prices. */
+  otherModels: OtherModelUsage[];
+  /** A credit for the change of models was applied, of an amount that is not told: the bill is lower than these figures make it. */
+  isUpperBound: boolean;
 };
 
 /** Fetching a page and searching for tools cost nothing beyond their tokens; turns are repeated in the totals, but for two kinds. */
@@ -19,9 +23,14 @@ const INFORMATIONAL: ReadonlySet<string> = new Set([
   "fallback_credit",
 ]);
 
-/** Turns that the totals leave out: compaction is work of the same model, an advisor is another model at its own price. */
+/**
+ * Turns that the totals leave out: compaction is work of the same model, an advisor is another model at its own price. Where a
+ * fallback model served, the turn of the model that refused is left out too; it costs nothing when it put out nothing
+ * (https://platform.claude.com/docs/en/build-with-claude/refusals-and-fallback).
+ */
 const COMPACTION = "compaction";
 const ADVISOR = "advisor_message";
+const FALLBACK = "fallback_message";
 const TURNS_MAX = 1000;
 
 /**
@@ -36,6 +45,7 @@ export function readAnthropicUsage(usage: Record<string, unknown>, isOutputFinal
   const turn = readTurn(fields);
   const thinking = fields.count("output_tokens_details", "thinking_tokens") ?? 0;
   const webSearches = fields.count("server_tool_use", "web_search_requests") ?? 0;
+  const codeExecutions = fields.count("server_tool_use", "code_execution_requests") ?? 0;
   const added = readAddedTurns(usage["iterations"]);
   const output = isOutputFinal ? turn.output : undefined;
 
@@ -51,6 +61,7 @@ export function readAnthropicUsage(usage: Record<string, unknown>, isOutputFinal
     cache_write_5m: turn.written5m + added.written5m,
     cache_write_1h: turn.written1h + added.written1h,
     web_search: webSearches,
+    code_execution: codeExecutions,
   } satisfies UsageQuantities;
   for (const [unit, quantity] of Object.entries(used)) if (quantity > 0) quantities[unit as keyof typeof used] = quantity;
   return {
@@ -59,6 +70,8 @@ export function readAnthropicUsage(usage: Record<string, unknown>, isOutputFinal
     hasOutput: output !== undefined,
     unreadable: [...fields.unreadable, ...added.unreadable],
     unknownUnits: [...fields.unknownUnits(INFORMATIONAL), ...added.unknownUnits],
+    otherModels: added.otherModels,
+    isUpperBound: fields.text("fallback_credit", "type") === "redeemed",
   };
 }
 
@@ -88,25 +101,49 @@ type AddedTurns = {
   cached: number;
   written5m: number;
   written1h: number;
+  otherModels: OtherModelUsage[];
   unreadable: string[];
   unknownUnits: string[];
 };
 
 function readAddedTurns(iterations: unknown): AddedTurns {
-  const added: AddedTurns = { input: 0, output: 0, cached: 0, written5m: 0, written1h: 0, unreadable: [], unknownUnits: [] };
+  const added: AddedTurns = {
+    input: 0,
+    output: 0,
+    cached: 0,
+    written5m: 0,
+    written1h: 0,
+    otherModels: [],
+    unreadable: [],
+    unknownUnits: [],
+  };
   if (!Array.isArray(iterations)) return added;
-  for (const iteration of iterations.slice(0, TURNS_MAX)) {
-    if (!isObject(iteration)) continue;
-    if (iteration["type"] === ADVISOR && !added.unknownUnits.includes(ADVISOR)) added.unknownUnits.push(ADVISOR);
-    if (iteration["type"] !== COMPACTION) continue;
+  const turns = iterations.slice(0, TURNS_MAX).filter(isObject);
+  const servedBy = turns.find((turn) => turn["type"] === FALLBACK)?.["model"];
+  for (const iteration of turns) {
+    const { type, model } = iteration;
+    const isRefusedTurn = servedBy !== undefined && type === "message" && typeof model === "string" && model !== servedBy;
+    if (type !== COMPACTION && type !== ADVISOR && !isRefusedTurn) continue;
     const fields = new UsageFields(iteration);
     const turn = readTurn(fields);
-    added.input += turn.input ?? 0;
-    added.output += turn.output ?? 0;
-    added.cached += turn.cached;
-    added.written5m += turn.written5m;
-    added.written1h += turn.written1h;
     added.unreadable.push(...fields.unreadable.map((path) => `iterations.${path}`));
+    if (type === COMPACTION) {
+      added.input += turn.input ?? 0;
+      added.output += turn.output ?? 0;
+      added.cached += turn.cached;
+      added.written5m += turn.written5m;
+      added.written1h += turn.written1h;
+    } else if (type === ADVISOR && typeof model === "string" && model !== "") {
+      added.otherModels.push({ model, quantities: quantitiesOf(turn) });
+    } else if (type === ADVISOR || (turn.output ?? 0) > 0) {
+      const unit = type === ADVISOR ? ADVISOR : "refused_message";
+      if (!added.unknownUnits.includes(unit)) added.unknownUnits.push(unit);
+    }
   }
   return added;
+}
+
+function quantitiesOf({ input, output, cached, written5m, written1h }: Turn): UsageQuantities {
+  const all = { input, output, cached_input: cached, cache_write_5m: written5m, cache_write_1h: written1h } satisfies UsageQuantities;
+  return Object.fromEntries(Object.entries(all).filter(([, quantity]) => quantity !== undefined && quantity > 0));
 }

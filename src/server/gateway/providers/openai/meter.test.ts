@@ -84,8 +84,8 @@ const EXPECTED: Record<string, Partial<Metered>> = {
     ],
   },
   "responses-tools-billed.sse": {
-    ...told({ input: 900, output: 30, web_search: 1, file_search: 1, code_execution: 1 }),
-    billedItems: { web_search: 1, file_search: 1, code_execution: 1 },
+    ...told({ input: 900, output: 30, web_search: 1, file_search: 1, container_1g: 1 }),
+    billedItems: { web_search: 1, file_search: 1, container_1g: 1 },
   },
   "responses-image-tool.json": told({ input: 50, output: 12 }, { ...GPT, unknownUnits: ["image_generation_call"] }),
   "responses-compact.json": told({ input: 5000, output: 200, reasoning: 100 }, {}),

@@ -1,7 +1,7 @@
 import { AnswerReader, type WholeDocument } from "@/server/metering/answer-reader";
 import { compileJsonPaths, isObject } from "@/server/metering/json-scanner";
-import type { UsageQuantities } from "@/server/metering/usage";
-import type { Endpoint, Metered, RequestFacts, ResponseMeter } from "../provider";
+import type { OtherModelUsage, UsageQuantities } from "@/server/metering/usage";
+import type { BilledItem, Endpoint, Metered, RequestFacts, ResponseMeter } from "../provider";
 import { definedOnly } from "../request-fields";
 import { SeenToolCalls, VisibleText, errorWord, indexText, nameOf } from "../seen-output";
 import { type OpenaiUsageKind, type ReadUsage, readOpenaiUsage } from "./usage";
@@ -19,6 +19,7 @@ const ANSWER_NAMES = [
   "background",
   "output",
   "tool_usage",
+  "tools",
 ];
 const DOCUMENT_PATHS = compileJsonPaths([...ANSWER_NAMES, "choices", "duration", "text"]);
 const EVENT_PATHS = compileJsonPaths([
@@ -66,6 +67,18 @@ const FINAL_OTHERS = /^(?:image_generation\.completed|image_edit\.completed|tran
 /** Items that are billed by the call. Opening a page and searching in it cost nothing beyond their tokens. */
 const FREE_WEB_ACTIONS: ReadonlySet<unknown> = new Set(["open_page", "find_in_page", "find"]);
 
+/** Containers are billed by the memory they have. */
+const CONTAINER_OF_MEMORY: Readonly<Record<string, BilledItem>> = {
+  "1g": "container_1g",
+  "4g": "container_4g",
+  "16g": "container_16g",
+  "64g": "container_64g",
+};
+
+/** Chat models that search the web before they answer: once (the older ones), or as often as they like and without telling. */
+const SEARCHES_ONCE = /^gpt-4o(?:-mini)?-search-preview(?:$|-)/;
+const SEARCHES_UNTOLD = /-search-api(?:$|-)/;
+
 /** Reads answers of every OpenAI endpoint, as a document or as a stream. */
 export class OpenaiMeter implements ResponseMeter {
   readonly #endpoint: Endpoint;
@@ -73,12 +86,15 @@ export class OpenaiMeter implements ResponseMeter {
   readonly #reader: AnswerReader;
   readonly #text = new VisibleText();
   readonly #toolCalls = new SeenToolCalls();
-  readonly #billedItems = new Map<string, "web_search" | "file_search" | "code_execution">();
+  readonly #billedItems = new Map<string, "web_search" | "file_search">();
+  readonly #containers = new Set<string>();
   #madeImages = false;
   #unreadOutput = false;
 
   #usage: JsonObject | undefined;
   #toolUsage: JsonObject | undefined;
+  /** The tools of the request as the answer repeats them; undefined where it does not. */
+  #tools: readonly JsonObject[] | undefined;
   #model: string | undefined;
   #serviceTier: string | undefined;
   #responseId: string | undefined;
@@ -145,17 +161,58 @@ export class OpenaiMeter implements ResponseMeter {
   }
 
   #report(told: Extract<ReadUsage, { ok: true }>, billedItems: Metered["billedItems"]): NonNullable<Metered["usage"]> {
-    const unknownUnits = [...told.unknownUnits];
-    // The tool's own image tokens are billed at another model's price and are no part of this usage.
-    if (this.#madeImages) unknownUnits.push("image_generation_call");
-    if (this.#unreadOutput) unknownUnits.push("output");
+    const unknownUnits = [...told.unknownUnits, ...this.#unknownItems()];
+    // The tool's own tokens are billed at another model's price and are no part of this usage.
+    const pictures = this.#madeImages ? this.#imageToolUsage() : undefined;
+    if (this.#madeImages && pictures === undefined) unknownUnits.push("image_generation_call");
     return definedOnly({
       quantities: { ...told.quantities, ...billedItems },
       model: this.#model,
       serviceTier: this.#serviceTier,
+      otherModels: pictures && [pictures],
       reportedCostUsd: told.reportedCostUsd,
       unknownUnits: unknownUnits.length > 0 ? unknownUnits : undefined,
     });
+  }
+
+  /** What is billed by the item, and of which the answer does not show how much it was. */
+  #unknownItems(): string[] {
+    const unknown: string[] = [];
+    if (this.#unreadOutput) unknown.push("output");
+    if (this.#containers.size > 0 && this.#containerUnit() === undefined) unknown.push("container");
+    if (this.#endpoint.name === "chat/completions" && SEARCHES_UNTOLD.test(this.#model ?? this.#facts?.model ?? "")) {
+      unknown.push("web_search_calls");
+    }
+    return unknown;
+  }
+
+  /** Undefined when the answer does not tell which model made the pictures, or what that took. */
+  #imageToolUsage(): OtherModelUsage | undefined {
+    const model = nameOf(this.#tools?.find((tool) => tool["type"] === "image_generation")?.["model"]);
+    const usage = this.#toolUsage?.["image_gen"];
+    if (model === undefined || !isObject(usage)) return undefined;
+    const read = readOpenaiUsage(usage, "images");
+    if (!read.ok || read.unknownUnits.length > 0 || read.quantities.image_output === undefined) return undefined;
+    return { model, quantities: read.quantities };
+  }
+
+  /** Undefined when the container is one that an earlier call made, whose memory this answer does not tell. */
+  #containerUnit(): BilledItem | undefined {
+    for (const tool of this.#tools ?? []) {
+      const container =
+        tool["type"] === "code_interpreter" ? tool["container"] : tool["type"] === "shell" ? tool["environment"] : undefined;
+      if (container === undefined) continue;
+      if (!isObject(container) || container["type"] === "container_reference") return undefined;
+      const memory = container["memory_limit"] ?? "1g";
+      return typeof memory === "string" && Object.hasOwn(CONTAINER_OF_MEMORY, memory) ? CONTAINER_OF_MEMORY[memory] : undefined;
+    }
+    return "container_1g";
+  }
+
+  /** The older tool has its own fee; where both were offered, the dearer of the two is taken. */
+  #searchUnit(): "web_search" | "web_search_preview" {
+    const isOlder = (tool: JsonObject): boolean => typeof tool["type"] === "string" && tool["type"].startsWith("web_search_preview");
+    return this.#tools?.some(isOlder) === true ? "web_search_preview" : "web_search";
   }
 
   /** Where the answer is the goods itself and tells no usage, the request says what is paid for: characters spoken, pictures made. */
@@ -172,9 +229,17 @@ export class OpenaiMeter implements ResponseMeter {
 
   #countBilledItems(): Metered["billedItems"] {
     const counts: NonNullable<Metered["billedItems"]> = {};
-    for (const unit of this.#billedItems.values()) counts[unit] = (counts[unit] ?? 0) + 1;
+    const searchUnit = this.#searchUnit();
+    for (const item of this.#billedItems.values()) {
+      const unit = item === "web_search" ? searchUnit : item;
+      counts[unit] = (counts[unit] ?? 0) + 1;
+    }
     const toldSearches = isObject(this.#toolUsage?.["web_search"]) ? this.#toolUsage["web_search"]["num_requests"] : undefined;
-    if (typeof toldSearches === "number" && Number.isSafeInteger(toldSearches) && toldSearches > 0) counts.web_search = toldSearches;
+    if (typeof toldSearches === "number" && Number.isSafeInteger(toldSearches) && toldSearches > 0) counts[searchUnit] = toldSearches;
+    const containerUnit = this.#containers.size > 0 ? this.#containerUnit() : undefined;
+    if (containerUnit !== undefined) counts[containerUnit] = this.#containers.size;
+    const isChat = this.#endpoint.name === "chat/completions" && this.#model !== undefined;
+    if (isChat && SEARCHES_ONCE.test(this.#model ?? "")) counts.web_search_preview = 1;
     return Object.keys(counts).length > 0 ? counts : undefined;
   }
 
@@ -274,6 +339,7 @@ export class OpenaiMeter implements ResponseMeter {
       this.#stopReason = (isObject(incomplete) ? nameOf(incomplete["reason"]) : undefined) ?? status;
     }
     if (isObject(response["tool_usage"])) this.#toolUsage = response["tool_usage"];
+    if (Array.isArray(response["tools"])) this.#tools = response["tools"].filter(isObject);
     if (!Array.isArray(response["output"])) return;
     for (const item of response["output"]) {
       if (!isObject(item)) continue;
@@ -298,10 +364,12 @@ export class OpenaiMeter implements ResponseMeter {
       case "file_search_call":
         this.#billedItems.set(id, "file_search");
         return;
-      case "code_interpreter_call": {
-        // Billed by the container, which several calls share.
-        const container = nameOf(item["container_id"]);
-        if (container !== undefined) this.#billedItems.set(`container ${container}`, "code_execution");
+      case "code_interpreter_call":
+      case "shell_call": {
+        // Billed by the container, which several calls share. A shell of the caller's own has none.
+        const container =
+          nameOf(item["container_id"]) ?? (isObject(item["environment"]) ? nameOf(item["environment"]["container_id"]) : undefined);
+        if (container !== undefined) this.#containers.add(container);
         return;
       }
       case "image_generation_call":

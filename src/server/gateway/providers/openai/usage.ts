@@ -1,4 +1,5 @@
-import { UsageFields, decimalText } from "@/server/metering/usage-fields";
+import { isObject } from "@/server/metering/json-scanner";
+import { UsageFields, decimalOfUnits, decimalText, sumOfDecimals } from "@/server/metering/usage-fields";
 import type { UsageQuantities } from "@/server/metering/usage";
 
 /** What the tokens of an endpoint are where the usage does not say: text, the sound that is heard or spoken, or pictures. */
@@ -32,6 +33,8 @@ const INFORMATIONAL: ReadonlySet<string> = new Set([
   "input_tokens_details.image_tokens",
   "input_tokens_details.cached_tokens_details.text_tokens",
   "prompt_tokens_details.cached_tokens_details.text_tokens",
+  "input_tokens_details.cache_write_tokens_details.ttl_30m_tokens",
+  "prompt_tokens_details.cache_write_tokens_details.ttl_30m_tokens",
   // DeepSeek tells the rest of the prompt as well as the cached part.
   "prompt_cache_miss_tokens",
   // Others' own: times of the work, and what they say it cost.
@@ -74,6 +77,11 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
   const cachedAudioTold = cachedDetails("audio_tokens");
   const cachedImageTold = kind === "images" ? cachedDetails("image_tokens") : 0;
   const written = inInput("cache_write_tokens");
+  const writtenFor12h =
+    first(
+      ["prompt_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"],
+      ["input_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"],
+    ) ?? 0;
   const reasoning = inOutput("reasoning_tokens") ?? 0;
   const audioOutput = inOutput("audio_tokens") ?? 0;
   const imageOutput = inOutput("image_tokens");
@@ -92,7 +100,8 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
   const freshInput = input - cached - (audioInput - cachedAudio) - (imageInput - cachedImage);
   if (freshInput < 0) return { ok: false, unreadable: ["cached_tokens"] };
   // "Unadjusted": it may count a little that was read from the cache as well.
-  const cacheWrite = Math.min(written, freshInput);
+  const cacheWrite = Math.min(Math.max(written, writtenFor12h), freshInput);
+  const cacheWrite12h = Math.min(writtenFor12h, cacheWrite);
 
   // xAI and others tell reasoning beside the output, not inside it; their total shows it.
   const isReasoningApart = reasoning > 0 && total !== undefined && total === input + output + reasoning;
@@ -105,8 +114,9 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
   const quantities: UsageQuantities = { input: freshInput - cacheWrite, output: visibleOutput };
   addUsed(quantities, {
     cached_input: cached - cachedAudio - cachedImage,
-    // The one lifetime OpenAI has is half an hour; it stands under the shorter of the two names.
-    cache_write_5m: cacheWrite,
+    // OpenAI's usual lifetime is half an hour; it stands under the name of the shortest.
+    cache_write_5m: cacheWrite - cacheWrite12h,
+    cache_write_12h: cacheWrite12h,
     audio_input: audioInput - cachedAudio,
     cached_audio_input: cachedAudio,
     image_input: imageInput - cachedImage,
@@ -115,8 +125,7 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
     audio_output: sound,
     image_output: pictures,
   });
-  const { cost } = usage;
-  const reportedCostUsd = typeof cost === "number" ? decimalText(cost) : undefined;
+  const reportedCostUsd = costTold(usage);
   return {
     ok: true,
     quantities,
@@ -124,6 +133,27 @@ export function readOpenaiUsage(usage: Record<string, unknown>, kind: OpenaiUsag
     ...(reportedCostUsd === undefined ? {} : { reportedCostUsd }),
   };
 }
+
+/**
+ * What the answer says the call cost, in dollars, in the words of those who say it. Whether they are believed is decided where
+ * prices are (`pricing`), by the upstream's name: here it is only read.
+ */
+function costTold(usage: Record<string, unknown>): string | undefined {
+  // xAI: https://docs.x.ai/developers/cost-tracking
+  const ticks = usage["cost_in_usd_ticks"];
+  if (typeof ticks === "number") return decimalOfUnits(ticks, USD_TICK_PLACES);
+  const { cost } = usage;
+  // Perplexity tells the parts of the cost and their total.
+  if (isObject(cost)) return typeof cost["total_cost"] === "number" ? decimalText(cost["total_cost"]) : undefined;
+  const own = typeof cost === "number" ? decimalText(cost) : undefined;
+  if (own === undefined || usage["is_byok"] !== true) return own;
+  // OpenRouter with a key of the caller's own at the provider: what the provider bills comes beside OpenRouter's fee.
+  const upstream = isObject(usage["cost_details"]) ? usage["cost_details"]["upstream_inference_cost"] : undefined;
+  const upstreamText = typeof upstream === "number" ? decimalText(upstream) : undefined;
+  return upstreamText === undefined ? undefined : sumOfDecimals(own, upstreamText);
+}
+
+const USD_TICK_PLACES = 10;
 
 /** Whisper is billed by the time that was heard. */
 function readDuration(fields: UsageFields): ReadUsage {
