@@ -201,7 +201,7 @@ async function read(prisma: PrismaClient, orgId: string): Promise<Held | undefin
         FROM budget b WHERE b.org_id = o.id AND b.deleted_at IS NULL) AS budgets,
       (SELECT json_agg(json_build_object('id', f.id, 'entityType', f.entity_type, 'entityId', f.entity_id, 'reason', f.reason)
           ORDER BY f.created_at DESC, f.id)
-        FROM freeze f WHERE f.org_id = o.id AND f.lifted_at IS NULL) AS freezes
+        FROM "freeze" f WHERE f.org_id = o.id AND f.lifted_at IS NULL) AS freezes
     FROM organisation o WHERE o.id = ${orgId}::uuid`;
   if (!row) return undefined;
   const budgets = (row.budgets ?? []).map((budget) => toHeldBudget(budget, orgId, row.timezone));
