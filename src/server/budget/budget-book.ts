@@ -193,7 +193,7 @@ async function read(prisma: PrismaClient, orgId: string): Promise<Held | undefin
           'entity_name', CASE b.entity_type
             WHEN 'api_key' THEN (SELECT k.name FROM api_key k WHERE k.org_id = b.org_id AND k.id::text = b.entity_id)
             WHEN 'user' THEN (SELECT u.name FROM app_user u WHERE u.id::text = b.entity_id) END,
-          'models', b.models, 'providers', b.providers, 'max_nano', b.max_nano::text, 'policy', b.policy,
+          'models', coalesce(b.models, '{}'), 'providers', coalesce(b.providers, '{}'), 'max_nano', b.max_nano::text, 'policy', b.policy,
           'reset_interval', b.reset_interval, 'timezone', b.timezone, 'anchor_day', b.anchor_day, 'thresholds', b.thresholds,
           'velocity_limit_nano', b.velocity_limit_nano::text, 'velocity_window_seconds', b.velocity_window_seconds,
           'velocity_cooldown_seconds', b.velocity_cooldown_seconds, 'session_limit_nano', b.session_limit_nano::text,

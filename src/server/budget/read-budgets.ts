@@ -68,7 +68,8 @@ export async function readBudgets(
 ): Promise<BudgetRow[]> {
   const rows = await tx.$queryRaw<SelectedRow[]>`
     SELECT * FROM (
-      SELECT b.id, b.entity_type AS "entityType", b.entity_id AS "entityId", b.models, b.providers, b.max_nano AS "maxNano", b.policy,
+      SELECT b.id, b.entity_type AS "entityType", b.entity_id AS "entityId",
+        coalesce(b.models, ARRAY[]::text[]) AS models, coalesce(b.providers, ARRAY[]::text[]) AS providers, b.max_nano AS "maxNano", b.policy,
         b.reset_interval AS "resetInterval", b.timezone, o.timezone AS "orgTimezone", b.anchor_day::int AS "anchorDay", b.thresholds,
         b.velocity_limit_nano AS "velocityLimitNano", b.velocity_window_seconds AS "velocityWindowSeconds",
         b.velocity_cooldown_seconds AS "velocityCooldownSeconds", b.session_limit_nano AS "sessionLimitNano", b.holds,
