@@ -279,7 +279,7 @@ describe("every model of the package", () => {
       for (const scale of [1, 997, 199_000, 271_000, 1_000_003]) {
         const quantities = Object.fromEntries([...units].map((unit, index) => [unit, Math.ceil(scale / (index + 1))])) as UsageQuantities;
         // Our overlay and fees say of these what the package does not, or says otherwise.
-        const listed = new Set(book.listedRates({ provider, model: id, atMs: timestamp.getTime() })!.map((rate) => rate.unit));
+        const listed = new Set(book.listedPrice({ provider, model: id, atMs: timestamp.getTime() })!.rates.map((rate) => rate.unit));
         for (const unit of [...overlaidUnits(id), ...[...TOOL_UNITS].filter((each) => !listed.has(each))]) delete quantities[unit];
         const result = costOfUsage({ quantities, price });
         if (!result.priced) throw new Error(`${name}: ${result.missingUnits.join()}`);

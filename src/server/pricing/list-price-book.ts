@@ -1,4 +1,4 @@
-import { nanoUsd, picoUsd } from "@/lib/money";
+import { nanoUsd, picoUsd, type NanoUsd } from "@/lib/money";
 import type { UsageUnit } from "@/server/metering/usage";
 import { exactPico } from "./exact-amount";
 import type { LearnedPrice } from "./learned-price";
@@ -23,8 +23,10 @@ type Period = {
   /** The price where the provider charges for a region; undefined where it has none. */
   regionalPrice: ModelPrice | undefined;
   /** What the price list itself says, before the overlay. */
-  listed: readonly Rate[];
+  listed: ListedRates;
 };
+/** A list's own words: what the overlay and the fees add is not in them. */
+export type ListedRates = { rates: readonly Rate[]; perCall: NanoUsd };
 type BookModel = Partial<Record<ListTier, Period[]>>;
 
 /** Callers choose model names, so the memory of which name means which model is bounded. */
@@ -80,8 +82,8 @@ export class ListPriceBook implements PriceBook {
   }
 
   /** What the price list says of a model's standard tier, without our overlay; undefined for a model that is not in the book. */
-  listedRates({ provider, model, atMs }: { provider: string; model: string; atMs: number }): readonly Rate[] | undefined {
-    return this.#pricesOf(provider)?.prices.listedRates(model, atMs);
+  listedPrice({ provider, model, atMs }: { provider: string; model: string; atMs: number }): ListedRates | undefined {
+    return this.#pricesOf(provider)?.prices.listedPrice(model, atMs);
   }
 
   /** Takes over what the refresh job found, in place of what was learned before. */
@@ -148,7 +150,7 @@ class ProviderPrices {
     );
   }
 
-  listedRates(model: string, atMs: number): readonly Rate[] | undefined {
+  listedPrice(model: string, atMs: number): ListedRates | undefined {
     return periodAt(this.#models.get(model)?.standard, atMs)?.listed;
   }
 
@@ -261,12 +263,14 @@ function buildModels(provider: string, learned: readonly LearnedPrice[]): Map<st
   for (const price of learned) {
     if (isPackaged(packaged, price.model)) continue;
     const book = models.get(price.model) ?? {};
-    const before = book.standard?.at(-1)?.price;
-    const { rates, perCall, validFromMs, version, source: learnedFrom } = price;
+    const before = book.standard?.at(-1)?.listed.rates;
+    const { perCall, validFromMs, version, source: learnedFrom } = price;
+    // What our row of this model says beside it still holds: tools, and units that the list does not know.
+    const rates = replaceUnits(before ?? [], price.rates);
     const period = makePeriod({
       constraint: { fromMs: validFromMs },
       listed: rates,
-      rates: replaceUnits(before?.rates.filter((rate) => TOOL_UNITS.has(rate.unit)) ?? [], rates),
+      rates,
       base: { provider, model: price.model, perCall, version, source: learnedFrom },
     });
     models.set(price.model, { ...book, standard: [...(book.standard ?? []), period] });
@@ -289,7 +293,7 @@ function withRow(book: BookModel, row: OverlayRow): Period[] {
   // Tools cost the same in every tier, and the tables of the tiers do not repeat them.
   const standard = row.tier === "standard" ? undefined : periodAt(book.standard, fromMs ?? Number.MAX_SAFE_INTEGER)?.price;
   const tools = standard?.rates.filter((rate) => TOOL_UNITS.has(rate.unit)) ?? [];
-  const listed = replaceUnits(last?.listed ?? tools, overlayRates(row));
+  const listed = replaceUnits(last?.listed.rates ?? tools, overlayRates(row));
   const period = makePeriod({
     constraint: fromMs === undefined ? undefined : { fromMs },
     listed,
@@ -322,7 +326,7 @@ function makePeriod({
   base: Omit<ModelPrice, "rates">;
 }): Period {
   const price: ModelPrice = { ...base, rates: withFees(base, withUnitsBilledAlike(rates)) };
-  return { constraint, price, regionalPrice: regionalPriceOf(price), listed };
+  return { constraint, price, regionalPrice: regionalPriceOf(price), listed: { rates: listed, perCall: base.perCall } };
 }
 
 function regionalPriceOf(price: ModelPrice): ModelPrice | undefined {
