@@ -24,6 +24,12 @@ export const HELP = `Usage: npm run -s nullspend -- <command> [options]
   price list [--list]           List own prices; --list also shows the providers' list prices.
   price delete <provider> <model>
 
+  price report [--org <id>]     Models called in the last 30 days without a full price, and prices of the book that are not whole.
+  price refresh [--url <url>]   Read the published price list and write down what is new. Off without PRICE_REFRESH=1 or --url.
+  price check [--url <url>]     Compare the book with a second source. Off without PRICE_CHECK=1 or --url. Changes nothing.
+  price proposals               List prices that a refresh found hard to believe.
+  price accept <id>, price reject <id>
+
   doctor                        Check environment, database, migrations, stored configuration and server.
 
 Everywhere: --org <id or slug> where there is more than one organisation, --json for programs, --help.

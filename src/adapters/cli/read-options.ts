@@ -23,6 +23,7 @@ const OPTIONS = {
   reasoning: { type: "string" },
   "per-call": { type: "string" },
   "valid-from": { type: "string" },
+  url: { type: "string" },
 } as const;
 
 export type OptionName = keyof typeof OPTIONS;

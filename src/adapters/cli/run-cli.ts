@@ -5,6 +5,7 @@ import { HELP } from "./help";
 import { init } from "./init";
 import { createKey, listKeys, revokeKey, rotateKey } from "./keys";
 import { listOrgs } from "./orgs";
+import { acceptPrice, checkPrices, listProposals, refreshPrices, rejectPrice, reportPrices } from "./list-prices";
 import { deletePrice, listOwnPrices, setPrice } from "./prices";
 import { readOptions, type Options } from "./read-options";
 import { UsageError } from "./usage-error";
@@ -34,6 +35,12 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   "price set": setPrice,
   "price list": listOwnPrices,
   "price delete": deletePrice,
+  "price report": reportPrices,
+  "price refresh": refreshPrices,
+  "price check": checkPrices,
+  "price proposals": listProposals,
+  "price accept": acceptPrice,
+  "price reject": rejectPrice,
 };
 
 /** Runs one command. @returns the exit code: 0 done, 1 failed, 2 not understood. */

@@ -1,5 +1,5 @@
 export type { ModelPrice, PriceBook, PriceQuery, Rate } from "./price-book";
-export { createListPriceBook, ListPriceBook, type ListedPrice, type ListTier } from "./list-price-book";
+export { createListPriceBook, LIST_PROVIDERS, ListPriceBook, type ListedPrice, type ListTier } from "./list-price-book";
 export { createDearestPrices, type DearestPriceKind, type DearestPriceQuery, type DearestPrices } from "./dearest-price";
 export { createOverrideStore, type OverrideAnswer, type OverrideStore } from "./override-store";
 export { listProviderOf, openaiRegionOf, type ListProvider } from "./list-providers";

@@ -123,6 +123,10 @@ const OPENAI_MODELS: readonly OverlayRow[] = [
     ...openaiModel(["gpt-6-rosalind", [], "15 > 30", "1.5 > 3", "18.75 > 37.5", "75 > 112.5"]),
     longContextOver: LONG,
   },
+  {
+    ...openaiUnits("gpt-6-rosalind", { cache_write_12h: "37.5 > 75" }),
+    longContextOver: LONG,
+  },
   ...(
     [
       ["ft:gpt-4.1", "ft:gpt-4.1-2025-04-14:", "3", "0.75", "12"],
