@@ -594,6 +594,7 @@ const UNPRICED: Unpriced[] = [
   ["an advisor nobody lists", claude("claude-opus-5", 1, 1, { iterations: [{ type: "advisor_message", model: "claude-sage-1", input_tokens: 1, output_tokens: 1 }] }), ["model claude-sage-1"]],
   ["an advisor without a name", claude("claude-opus-5", 1, 1, { iterations: [{ type: "advisor_message", input_tokens: 1, output_tokens: 1 }] }), ["advisor_message"]],
   ["a refusal after some output", claude("claude-opus-4-8", 1, 1, { iterations: [{ type: "message", model: "claude-fable-5", input_tokens: 1, output_tokens: 7 }, { type: "fallback_message", model: "claude-opus-4-8", input_tokens: 1, output_tokens: 1 }] }), ["refused_message"]],
+  ["searches whose kind stands in tools too long to be read", responses("gpt-5", responsesUsage(1, 1), { output: [search("a")], tools: [{ type: "function", name: "f", description: "x".repeat(9_000_000) }] }), ["tools"]],
   ["DALL·E by its size", { provider: "openai", path: "/v1/images/generations", body: '{"created":1,"data":[{"url":"x"}]}', facts: { model: "dall-e-3", choices: 1 } }, ["model"]],
   ["a cost that is stated by who is not believed", raw("gpt-5", '{"prompt_tokens":1,"completion_tokens":1,"cost":0}'), ["model"], { provider: "my-openai-proxy" }],
   ["a newer model in a region whose price is not told", images("gpt-image-2", 1, 0, 1), ["model"], { provider: "openai-eu" }],

@@ -90,6 +90,7 @@ export class OpenaiMeter implements ResponseMeter {
   readonly #containers = new Set<string>();
   #madeImages = false;
   #unreadOutput = false;
+  #unreadTools = false;
 
   #usage: JsonObject | undefined;
   #toolUsage: JsonObject | undefined;
@@ -179,6 +180,8 @@ export class OpenaiMeter implements ResponseMeter {
   #unknownItems(): string[] {
     const unknown: string[] = [];
     if (this.#unreadOutput) unknown.push("output");
+    // Which of two searches it was, and how large a container, stands there.
+    if (this.#unreadTools && (this.#billedItems.size > 0 || this.#containers.size > 0)) unknown.push("tools");
     if (this.#containers.size > 0 && this.#containerUnit() === undefined) unknown.push("container");
     if (this.#endpoint.name === "chat/completions" && SEARCHES_UNTOLD.test(this.#model ?? this.#facts?.model ?? "")) {
       unknown.push("web_search_calls");
@@ -247,6 +250,7 @@ export class OpenaiMeter implements ResponseMeter {
     this.#documentRead = true;
     this.#terminal = true;
     if (oversized.has("output")) this.#unreadOutput = true;
+    if (oversized.has("tools")) this.#unreadTools = true;
     if (Array.isArray(answer["output"]) || typeof answer["status"] === "string") {
       this.#readResponse(answer);
       return;
