@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 /** What a test imports when it needs a database: all such tests are in the project `database`, the rest are `pure`. */
-const NEEDS_DATABASE = /from "(pg|@\/testing\/(database|factories|server)|@\/lib\/db\b[^"]*|[^"]*\/(embedded-postgres|migrate))"/;
+const NEEDS_DATABASE =
+  /from "(pg|@\/testing\/(database|factories|server)|@\/lib\/db\b[^"]*|[^"]*\/(embedded-postgres|migrate|gateway-server))"/;
 
 function testFiles(folder: string): string[] {
   return readdirSync(join(import.meta.dirname, folder), { recursive: true, encoding: "utf8" })

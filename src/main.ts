@@ -1,13 +1,12 @@
 // The process: environment → runtime → HTTP server (gateway and REST first, then Next) → drain on SIGTERM.
 import { EventEmitter } from "node:events";
-import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import type { Duplex } from "node:stream";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import next from "next";
+import { createNodeServer } from "@/adapters/node-server";
 import { createRequestHandler } from "@/adapters/request-handler";
 import { setRuntime } from "@/adapters/runtime";
 import { EnvError, readEnv } from "@/lib/env";
 import { createLogger } from "@/lib/logger";
-import { NodeExchange } from "@/server/gateway";
 import { startEmbeddedDatabase } from "@/server/embedded-database";
 import { type Runtime, startRuntime } from "@/server/runtime";
 
@@ -44,53 +43,23 @@ void runtime.databaseDied?.then((error) => {
   process.exit(70);
 });
 
-const server = http.createServer({ requestTimeout: 0, headersTimeout: 20_000, keepAliveTimeout: 65_000, maxHeaderSize: 65_536 });
-const upgraded = new Set<Duplex>();
-let inFlight = 0;
 let closingSince: number | undefined;
 let app: ReturnType<typeof next> | undefined;
 let nextHandler: ((request: IncomingMessage, response: ServerResponse) => Promise<void>) | undefined;
 
-const handler = createRequestHandler(runtime);
-server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-  inFlight += 1;
-  response.once("close", () => {
-    inFlight -= 1;
-  });
-  if (closingSince !== undefined) response.setHeader("connection", "close");
-  if (handler.serves(request.method ?? "GET", request.url ?? "/")) {
-    void handler.handle(new NodeExchange(request, response));
-    return;
-  }
-  if (!nextHandler) {
-    response.writeHead(503, { "retry-after": "1", "content-type": "text/plain" }).end("NullSpend is starting.\n");
-    return;
-  }
-  void nextHandler(request, response);
-});
-
 // Next adds its own listener for upgrades to the server it is given: a decoy keeps unmatched upgrades from staying open for ever.
 const nextSide = new EventEmitter();
-server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-  upgraded.add(socket);
-  socket.once("close", () => upgraded.delete(socket));
-  socket.on("error", () => socket.destroy());
-  const target = request.url ?? "/";
-  if (dev && target.startsWith("/_next/") && nextSide.listenerCount("upgrade") > 0) {
-    nextSide.emit("upgrade", request, socket, head);
-    return;
-  }
-  const body = handler.refuseUpgrade(target);
-  socket.end(
-    `HTTP/1.1 ${body.status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body.text)}\r\n\r\n${body.text}`,
-    () => socket.destroy(),
-  );
+const front = createNodeServer({
+  handler: createRequestHandler(runtime),
+  fallback(request, response) {
+    if (nextHandler) void nextHandler(request, response);
+    else response.writeHead(503, { "retry-after": "1", "content-type": "text/plain" }).end("NullSpend is starting.\n");
+  },
+  upgradeFallback(request, socket, head) {
+    return dev && request.url!.startsWith("/_next/") && nextSide.emit("upgrade", request, socket, head);
+  },
 });
-
-server.on("clientError", (_error: Error, socket: Duplex) => {
-  if (!socket.writable) return;
-  socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
-});
+const { server } = front;
 
 // Before anything can be asked: a process that answers must also stop in an orderly way.
 process.on("SIGTERM", () => void stop("SIGTERM"));
@@ -111,7 +80,7 @@ const origin = env.publicUrl ?? `http://localhost:${port}`;
 process.env.NEXTAUTH_URL = origin;
 process.env.NEXTAUTH_SECRET = runtime.secrets.nextAuthSecret;
 
-const pages = next({ dev, hostname: "localhost", port, httpServer: nextSide as unknown as http.Server });
+const pages = next({ dev, hostname: "localhost", port, httpServer: nextSide as unknown as Server });
 app = pages;
 await pages.prepare();
 nextHandler = pages.getRequestHandler();
@@ -138,11 +107,11 @@ async function stop(signal: string): Promise<void> {
     process.exit(1);
   }
   closingSince = performance.now();
-  log.info({}, `${signal}: stopping, ${inFlight} requests open`);
+  log.info({}, `${signal}: stopping, ${front.inFlight} requests open`);
   runtime.beginShutdown();
   const closed = new Promise<"drained">((resolve) => server.close(() => resolve("drained")));
   server.closeIdleConnections();
-  for (const socket of upgraded) socket.destroy();
+  front.beginShutdown();
   const idle = setInterval(() => server.closeIdleConnections(), 200);
   const deadline = new Promise<"deadline">((resolve) => setTimeout(() => resolve("deadline"), DRAIN_MS).unref());
   const outcome = await Promise.race([closed, deadline]);

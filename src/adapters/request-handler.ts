@@ -1,6 +1,6 @@
 import { createRestHandler } from "@/adapters/http";
 import { publicId, uuidv7 } from "@/lib/ids";
-import { type Exchange, handleCall } from "@/server/gateway";
+import { type Exchange, handleCall, speaksAnthropic } from "@/server/gateway";
 import { normaliseGatewayPath, providers } from "@/server/gateway/providers";
 import type { Runtime } from "@/server/runtime";
 
@@ -11,7 +11,7 @@ export type RequestHandler = {
   /** Resolves when the answer is over and what it cost is recorded. Never rejects. */
   handle(exchange: Exchange): Promise<void>;
   /** WebSockets would go around metering, so gateway paths refuse them in words. */
-  refuseUpgrade(target: string): { status: string; text: string };
+  refuseUpgrade(target: string, header: (name: string) => string | undefined): { status: string; text: string };
 };
 
 const GATEWAY_PATH = /^\/(v1|openai|anthropic)(\/|\?|$)/;
@@ -25,9 +25,9 @@ export function createRequestHandler(runtime: Runtime): RequestHandler {
       else if (GATEWAY_PATH.test(exchange.target)) await handleCall(exchange, runtime.gateway);
       else answerNotFound(exchange);
     },
-    refuseUpgrade(target) {
+    refuseUpgrade(target, header) {
       if (!GATEWAY_PATH.test(target)) return { status: "404 Not Found", text: NOT_FOUND };
-      const provider = providers[normaliseGatewayPath(target, false)?.provider ?? "openai"];
+      const provider = providers[normaliseGatewayPath(target, speaksAnthropic(header))?.provider ?? "openai"];
       const text = provider.errorBody({
         status: 501,
         code: "unsupported_endpoint",

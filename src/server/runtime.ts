@@ -7,7 +7,14 @@ import type { Env } from "@/lib/env";
 import type { Logger } from "@/lib/logger";
 import { type Secrets, loadSecrets } from "@/lib/secrets";
 import { type PollingKeyAuthenticator, createKeyAuthenticator } from "@/server/api-key";
-import { DEFAULT_GATEWAY_LIMITS, type Gateway, type GatewayLimits, createCallPricing, createUpstreams } from "@/server/gateway";
+import {
+  DEFAULT_GATEWAY_LIMITS,
+  type Gateway,
+  type GatewayLimits,
+  createAbuseLimits,
+  createCallPricing,
+  createUpstreams,
+} from "@/server/gateway";
 import { type SettleDoor, createSettleDoor } from "@/server/ledger";
 import { createGatewayMetrics } from "@/server/metrics";
 import { initFromEnv } from "@/server/org";
@@ -95,6 +102,12 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     log,
     metrics,
     limits: { ...DEFAULT_GATEWAY_LIMITS, bodyBytesMax: env.gateway.bodyBytesMax, ...options.limits },
+    abuse: createAbuseLimits({
+      clock,
+      authFailuresPerMinuteMax: env.gateway.authFailuresPerMinuteMax,
+      callsPerKeyPerMinuteMax: env.gateway.callsPerKeyPerMinuteMax,
+    }),
+    trustedProxies: env.gateway.trustedProxies,
     openCalls,
     unfinished: new Set(),
     isShuttingDown: () => stopping,

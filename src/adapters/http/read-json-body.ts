@@ -3,6 +3,8 @@ import type { Exchange } from "@/server/gateway";
 import { readBody } from "@/server/gateway/read-body";
 
 const BODY_BYTES_MAX = 1024 * 1024;
+const IDLE_MS = 15_000;
+const TOTAL_MS = 60_000;
 const DEPTH_MAX = 100;
 /** With the `u` flag whole pairs do not match. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -22,8 +24,9 @@ export async function readJsonBody(exchange: Exchange, { optional }: { optional:
   const contentType = exchange.header("content-type");
   // Refused before it is read, except where there may be nothing to read.
   if (contentType !== undefined || !optional) assertJson(contentType);
-  const read = await readBody(exchange, BODY_BYTES_MAX);
+  const read = await readBody(exchange, { bytesMax: BODY_BYTES_MAX, idleMs: IDLE_MS, totalMs: TOTAL_MS });
   if (read.outcome === "gone") throw new CallerGone();
+  if (read.outcome === "too-slow") throw new ServiceError("bad_request", "The body did not arrive in time.");
   if (read.outcome === "too-large") throw new ServiceError("payload_too_large", "The body is larger than 1 MiB.");
   const bytes = read.body;
   if (bytes.length === 0 && optional) return { bytes, value: {} };

@@ -1,14 +1,16 @@
 import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "@/lib/clock";
-import { HTTP_STATUS } from "@/lib/errors";
+import { type ErrorCode, HTTP_STATUS } from "@/lib/errors";
 import { newSpanId, publicId, uuidv7 } from "@/lib/ids";
 import type { Logger } from "@/lib/logger";
 import type { Authentication, KeyAuthenticator, KeyIdentity } from "@/server/api-key";
 import type { CostEventRecord, EventStatus } from "@/server/events";
 import type { SettleDoor } from "@/server/ledger";
 import type { GatewayMetrics } from "@/server/metrics";
+import type { AbuseLimits } from "./abuse-limits";
 import { type CallAttribution, attributionOf } from "./attribution-of-call";
+import { clientAddress } from "./client-address";
 import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
 import type { Exchange } from "./exchange";
 import { type ForwardFailure, type ForwardListener, type ForwardTimeouts, type Forwarded, forward } from "./forward";
@@ -25,8 +27,8 @@ import {
 import { StreamUsageRemover, addStreamUsage } from "./providers/openai/stream-usage";
 import { limitedBody } from "./limited-body";
 import { readBody } from "./read-body";
-import { type Refusal, refusal, refusalBody, refusalHeaders } from "./refusal";
-import { type Credentials, headersToForward, readCredentials } from "./request-headers";
+import { FORWARDED_METHODS, type Refusal, bodyTooSlow, refusal, refusalBody, refusalHeaders } from "./refusal";
+import { type Credentials, headersToForward, namesRawKey, readCredentials } from "./request-headers";
 import { type UpstreamHead, asciiJson, readUpstreamHead, withoutHeader } from "./response-headers";
 import { violatedRestriction } from "./restrictions";
 import { type Trace, traceOf } from "./trace";
@@ -40,6 +42,8 @@ export type GatewayLimits = {
   /** Bodies that are streamed through (files). */
   fileBytesMax: number;
   timeouts: ForwardTimeouts;
+  /** A caller that sends nothing of its body for so long is given up, and so is a body that is read and takes longer than `bodyMs`. */
+  upload: { idleMs: number; bodyMs: number };
   /** How long the provider is read on after the caller left, where that can still bring the usage. */
   drainMs: { stream: number; whole: number };
   /** A caller that reads nothing for so long is cut off, and so is its call. */
@@ -50,6 +54,7 @@ export const DEFAULT_GATEWAY_LIMITS: GatewayLimits = {
   bodyBytesMax: 64 * 1024 * 1024,
   fileBytesMax: 512 * 1024 * 1024,
   timeouts: { headersMs: 15 * 60_000, bodyMs: 10 * 60_000 },
+  upload: { idleMs: 30_000, bodyMs: 10 * 60_000 },
   drainMs: { stream: 3_000, whole: 30_000 },
   stallMs: 5 * 60_000,
 };
@@ -63,6 +68,9 @@ export type Gateway = {
   log: Logger;
   metrics: GatewayMetrics;
   limits: GatewayLimits;
+  abuse: AbuseLimits;
+  /** CIDR ranges whose word on the caller's address is taken. */
+  trustedProxies: readonly string[];
   /** Calls open by key id, for `maxConcurrent`. */
   openCalls: Map<string, number>;
   /** Calls whose event is not durable yet; waited for when the process stops. */
@@ -70,6 +78,11 @@ export type Gateway = {
   /** True once the process has been told to stop. */
   isShuttingDown(): boolean;
 };
+
+/** Decides on paths that both providers have (CONTRACT §1). */
+export function speaksAnthropic(header: (name: string) => string | undefined): boolean {
+  return header("anthropic-version") !== undefined || header("x-api-key") !== undefined;
+}
 
 /** Lookups on the way to the provider answer at once in the usual case; only then is a tick spent on waiting. */
 const isPromise = <T>(value: T | Promise<T>): value is Promise<T> => value instanceof Promise;
@@ -169,11 +182,16 @@ class GatewayCall implements ForwardListener {
     const header = (name: string): string | undefined => exchange.header(name);
     this.#trace = traceOf(header);
 
-    const speaksAnthropic = header("anthropic-version") !== undefined || header("x-api-key") !== undefined;
-    const location = normaliseGatewayPath(exchange.target, speaksAnthropic);
+    const location = normaliseGatewayPath(exchange.target, speaksAnthropic(header));
     if (!location) return refusal("not_found", "there is no such path here.");
     this.#provider = providers[location.provider];
     this.#endpoint = this.#provider.classify(exchange.method, location.path);
+    if (!FORWARDED_METHODS.includes(exchange.method)) {
+      return refusal("method_not_allowed", `${exchange.method} is no method of a model provider's API.`);
+    }
+    if (namesRawKey(exchange.target)) {
+      return refusal("bad_request", "a NullSpend key belongs in a header; addresses end up in logs. Replace this key.");
+    }
     if (gateway.isShuttingDown()) return refusal("shutting_down", "this server is stopping; another one will take the call.");
 
     const credentials = readCredentials(header);
@@ -183,6 +201,10 @@ class GatewayCall implements ForwardListener {
     if (refusedKey) return refusedKey;
     const identity = this.#identity!;
 
+    const busyForSeconds = gateway.abuse.call(identity.keyId);
+    if (busyForSeconds !== undefined) {
+      return { ...refusal("rate_limited", "this key makes more calls per minute than it may."), retryAfterSeconds: busyForSeconds };
+    }
     if (!gateway.settleDoor.accepting) return refusal("overloaded", "too many calls wait for the database; try again.");
     if (!identity.scopes.has("proxy")) {
       return refusal("mandate_violation", "this key may not call models; it lacks the scope proxy.", {
@@ -232,19 +254,28 @@ class GatewayCall implements ForwardListener {
   }
 
   async #authenticate(credentials: Credentials): Promise<Refusal | undefined> {
-    const refused = refusal("unauthorized", "the key in X-NullSpend-Key is missing, unknown, revoked or expired.");
-    if (!credentials.ok) return refused;
+    if (!credentials.ok) return this.#unauthorized();
     const answer = this.#gateway.authenticator.authenticate(credentials.rawKey);
     const authentication: Authentication = isPromise(answer) ? await answer : answer;
     switch (authentication.outcome) {
       case "unknown":
-        return refused;
+        return this.#unauthorized();
       case "unavailable":
         return refusal("budget_unavailable", "keys and budgets cannot be checked right now, so nothing is sent; try again.");
       case "known":
         this.#identity = authentication.identity;
         return undefined;
     }
+  }
+
+  /** One answer for every wrong key, unless its sender has tried too many: only those are slowed. */
+  #unauthorized(): Refusal {
+    const address = clientAddress(this.#exchange, this.#gateway.trustedProxies);
+    const retryAfterSeconds = this.#gateway.abuse.failedAuthentication(address);
+    if (retryAfterSeconds === undefined) {
+      return refusal("unauthorized", "the key in X-NullSpend-Key is missing, unknown, revoked or expired.");
+    }
+    return { ...refusal("rate_limited", "too many calls with a wrong key came from this address; try again later."), retryAfterSeconds };
   }
 
   async #readRequest(): Promise<{ refused?: Refusal; gone?: true; bytes?: Buffer; stream?: Readable }> {
@@ -254,22 +285,29 @@ class GatewayCall implements ForwardListener {
     if (!hasBody) {
       if (this.#endpoint.body === "none") return {};
     } else if (this.#endpoint.body === "none") {
-      return { stream: limitedBody(exchange, gateway.limits.fileBytesMax) };
+      if (length !== undefined && Number(length) > gateway.limits.fileBytesMax) return { refused: this.#uploadTooLarge() };
+      return { stream: limitedBody(exchange, { bytesMax: gateway.limits.fileBytesMax, idleMs: gateway.limits.upload.idleMs }) };
     }
     const encoding = exchange.header("content-encoding");
     if (encoding !== undefined && encoding.trim().toLowerCase() !== "identity") {
       return { refused: refusal("unsupported_media_type", "request bodies are read as they are; send this one without content-encoding.") };
     }
+    const contentType = exchange.header("content-type");
+    if (this.#endpoint.body === "json" && contentType !== undefined && !isJsonContentType(contentType)) {
+      return { refused: refusal("unsupported_media_type", "this endpoint takes JSON in UTF-8 (content-type: application/json).") };
+    }
     const waitStart = gateway.clock.monotonic();
-    const read = await readBody(exchange, gateway.limits.bodyBytesMax);
+    const { bodyBytesMax, upload } = gateway.limits;
+    const read = await readBody(exchange, { bytesMax: bodyBytesMax, idleMs: upload.idleMs, totalMs: upload.bodyMs });
     const waited = gateway.clock.monotonic() - waitStart;
     this.#ownMs -= waited;
     if (read.outcome === "gone") return { gone: true };
+    if (read.outcome === "too-slow") return { refused: bodyTooSlow() };
     if (read.outcome === "too-large") {
-      return { refused: refusal("payload_too_large", `request bodies may have up to ${gateway.limits.bodyBytesMax} bytes here.`) };
+      return { refused: refusal("payload_too_large", `request bodies may have up to ${bodyBytesMax} bytes here.`) };
     }
     const parseStart = gateway.clock.monotonic();
-    const request = this.#provider.readRequest(this.#endpoint, read.body, exchange.header("content-type"));
+    const request = this.#provider.readRequest(this.#endpoint, read.body, contentType);
     this.#parseMs = gateway.clock.monotonic() - parseStart;
     if (!request.ok) return { refused: refusal(request.code, request.message, { issues: request.issues }) };
     this.#facts = request.facts;
@@ -278,6 +316,10 @@ class GatewayCall implements ForwardListener {
       this.#attribution = { ...this.#attribution!, sessionId: request.facts.sessionId };
     }
     return { bytes: read.body };
+  }
+
+  #uploadTooLarge(): Refusal {
+    return refusal("payload_too_large", `uploads may have up to ${this.#gateway.limits.fileBytesMax} bytes here.`);
   }
 
   #restrict(): Refusal | undefined {
@@ -387,14 +429,14 @@ class GatewayCall implements ForwardListener {
       }
     }
     let passed = head.passed;
-    if (this.#usageAdded && status < 300 && head.contentType?.startsWith("text/event-stream")) {
+    if (this.#usageAdded && status < 300 && head.contentType?.toLowerCase().startsWith("text/event-stream")) {
       this.#remover = new StreamUsageRemover();
       passed = withoutHeader(passed, "content-length");
     }
     if (this.#callerGone) return;
     this.#ownMs += this.#gateway.clock.monotonic() - receivedAt;
+    this.#exchange.writeHead(status, passed.concat(this.#ownHeaders(head.serverTiming)), sendable(statusText));
     this.#answered = true;
-    this.#exchange.writeHead(status, passed.concat(this.#ownHeaders(head.serverTiming)), statusText);
   }
 
   onData(chunk: Buffer): boolean {
@@ -414,18 +456,25 @@ class GatewayCall implements ForwardListener {
   onEnd(): void {
     this.#upstreamEndedAt = this.#gateway.clock.monotonic();
     clearTimeout(this.#timer);
-    if (this.#answered && !this.#callerGone) {
-      const rest = this.#remover?.end();
-      this.#exchange.end(rest && rest.length > 0 ? rest : undefined);
+    try {
+      if (this.#answered && !this.#callerGone) {
+        const rest = this.#remover?.end();
+        this.#exchange.end(rest && rest.length > 0 ? rest : undefined);
+      }
+    } finally {
+      // Whatever breaks here, the call must end: its slot and its event hang on it.
+      this.#finish();
     }
-    this.#finish();
   }
 
   onFailure(failure: ForwardFailure): void {
     this.#upstreamEndedAt = this.#gateway.clock.monotonic();
     clearTimeout(this.#timer);
-    if (!this.#callerGone && !this.#ending) this.#answerFailure(failure);
-    this.#finish();
+    try {
+      if (!this.#callerGone && !this.#ending) this.#answerFailure(failure);
+    } finally {
+      this.#finish();
+    }
   }
 
   #answerFailure(failure: ForwardFailure): void {
@@ -441,22 +490,25 @@ class GatewayCall implements ForwardListener {
       this.#ending = { status: "interrupted", denialCode: null, httpStatus: this.#upstreamStatus ?? null };
       return;
     }
-    const code =
-      failure.error.name === "BodyTooLarge"
-        ? "payload_too_large"
-        : failure.kind === "timeout"
-          ? "upstream_timeout"
-          : "upstream_unreachable";
-    const message =
-      code === "payload_too_large"
-        ? `uploads may have up to ${this.#gateway.limits.fileBytesMax} bytes here.`
-        : code === "upstream_timeout"
-          ? "the provider did not answer in time; the call may have been billed and is counted at its upper bound."
-          : this.#sent
-            ? "the connection to the provider broke before it answered."
-            : "the provider cannot be reached; nothing was sent and nothing is charged.";
-    this.#refuse(refusal(code, message));
-    this.#ending = { status: code === "payload_too_large" ? "denied" : "upstream_error", denialCode: code, httpStatus: HTTP_STATUS[code] };
+    const refused = this.#refusalOf(failure);
+    this.#refuse(refused);
+    const status = NOT_THE_PROVIDER.has(refused.code) ? "denied" : "upstream_error";
+    this.#ending = { status, denialCode: refused.code, httpStatus: refused.status };
+  }
+
+  #refusalOf(failure: ForwardFailure): Refusal {
+    if (failure.error.name === "BodyTooLarge") return this.#uploadTooLarge();
+    if (failure.error.name === "BodyTooSlow") return bodyTooSlow();
+    if (failure.kind === "timeout") {
+      return refusal(
+        "upstream_timeout",
+        "the provider did not answer in time; the call may have been billed and is counted at its upper bound.",
+      );
+    }
+    const message = this.#sent
+      ? "the connection to the provider broke before it answered."
+      : "the provider cannot be reached; nothing was sent and nothing is charged.";
+    return refusal("upstream_unreachable", message);
   }
 
   #onCallerGone(): void {
@@ -632,12 +684,30 @@ class GatewayCall implements ForwardListener {
   /** Something of ours broke. The caller gets an answer if it has none, and what was forwarded still gets its event. */
   async fail(): Promise<void> {
     this.#forwarded?.abort();
-    if (this.#answered) this.#exchange.destroy();
-    else this.#refuse(refusal("internal_error", `something went wrong here; the reference is ${this.requestId}.`));
+    try {
+      if (this.#answered) this.#exchange.destroy();
+      else this.#refuse(refusal("internal_error", `something went wrong here; the reference is ${this.requestId}.`));
+    } catch (error) {
+      this.#gateway.log.error({ requestId: this.requestId, err: error }, "the failure of a call could not be told");
+      this.#exchange.destroy();
+    }
     this.#ending = { status: this.#sent ? "interrupted" : "denied", denialCode: "internal_error", httpStatus: 500 };
     await this.#settle().catch((error: unknown) => this.#gateway.log.error({ requestId: this.requestId, err: error }, "event lost"));
   }
 }
+
+/** How the failure of an upload is the caller's own. */
+const NOT_THE_PROVIDER: ReadonlySet<ErrorCode> = new Set(["payload_too_large", "bad_request"]);
+
+/** A body read here as UTF-8 must not be read otherwise by the provider. */
+function isJsonContentType(contentType: string): boolean {
+  const [mediaType = "", ...parameters] = contentType.toLowerCase().split(";");
+  if (!/^\s*(?:application\/(?:[\w.+-]+\+)?json|text\/plain|\*\/\*)?\s*$/.test(mediaType)) return false;
+  return parameters.every((parameter) => !/^\s*charset\s*=/.test(parameter) || /^\s*charset\s*=\s*"?utf-?8"?\s*$/.test(parameter));
+}
+
+/** A reason phrase with control characters in it is nothing a client needs, and Node would refuse to send it. */
+const sendable = (statusText: string): string | undefined => (/^[\t\x20-\x7e\x80-\xff]*$/.test(statusText) ? statusText : undefined);
 
 const PRICE_RETRY_MS = 1_000;
 /** Stands for the model of calls that name none. */

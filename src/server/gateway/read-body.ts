@@ -1,31 +1,47 @@
 import type { Exchange } from "./exchange";
 
-export type ReadBody = { outcome: "read"; body: Buffer } | { outcome: "too-large" } | { outcome: "gone" };
+export type ReadBody = { outcome: "read"; body: Buffer } | { outcome: "too-large" } | { outcome: "too-slow" } | { outcome: "gone" };
 
-/** Reads the whole request body, counting while reading: a body past the limit is refused before it is held in memory. */
-export function readBody(exchange: Exchange, bytesMax: number): Promise<ReadBody> {
+/**
+ * Reads the whole request body, counting while reading: a body past the limit is refused before it is held in memory. One that
+ * trickles in is given up, or callers that never finish would fill the memory with what they have sent so far.
+ */
+export function readBody(exchange: Exchange, limits: { bytesMax: number; idleMs: number; totalMs: number }): Promise<ReadBody> {
+  const { bytesMax, idleMs, totalMs } = limits;
+  const { body } = exchange;
   const declared = exchange.header("content-length");
   if (declared !== undefined && Number(declared) > bytesMax) return Promise.resolve({ outcome: "too-large" });
+  // A stream that broke while the key was looked up says so no more.
+  if (body.destroyed && !body.readableEnded) return Promise.resolve({ outcome: "gone" });
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let length = 0;
+    const startedAt = performance.now();
+    let lastAt = startedAt;
+    // Looked at now and then: most bodies are there at once, and a timer per chunk would cost more than reading it.
+    const watch = setInterval(
+      () => {
+        const now = performance.now();
+        if (now - lastAt >= idleMs || now - startedAt >= totalMs) finish({ outcome: "too-slow" });
+      },
+      Math.min(idleMs, totalMs) / 4,
+    );
     const finish = (result: ReadBody): void => {
-      exchange.body.off("data", onData).off("end", onEnd).off("error", onGone).off("close", onGone);
+      clearInterval(watch);
+      body.off("data", onData).off("end", onEnd).off("error", onGone).off("close", onGone);
       // A stream without an error listener would take the process down when the connection breaks later.
-      exchange.body.on("error", () => {});
+      body.on("error", () => {});
+      if (result.outcome !== "read") body.pause();
       resolve(result);
     };
     const onData = (chunk: Buffer): void => {
       length += chunk.length;
-      if (length > bytesMax) {
-        exchange.body.pause();
-        finish({ outcome: "too-large" });
-        return;
-      }
-      chunks.push(chunk);
+      lastAt = performance.now();
+      if (length > bytesMax) finish({ outcome: "too-large" });
+      else chunks.push(chunk);
     };
     const onEnd = (): void => finish({ outcome: "read", body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length) });
     const onGone = (): void => finish({ outcome: "gone" });
-    exchange.body.on("data", onData).on("end", onEnd).on("error", onGone).on("close", onGone);
+    body.on("data", onData).on("end", onEnd).on("error", onGone).on("close", onGone);
   });
 }

@@ -9,6 +9,8 @@ export type Refusal = {
   /** One sentence that a person reads in their agent's window. */
   message: string;
   details: Readonly<Record<string, unknown>> | null;
+  /** Where it depends on the moment when a retry can help. */
+  retryAfterSeconds?: number;
 };
 
 export function refusal(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> | null = null): Refusal {
@@ -36,13 +38,26 @@ const RETRY_HEADERS: Partial<Record<ErrorCode, readonly string[]>> = {
   shutting_down: ["x-should-retry", "true", "retry-after", "1"],
 };
 
+/** Methods of the providers' APIs. Others (`TRACE` would hand back what was sent) reach nobody. */
+export const FORWARDED_METHODS: readonly string[] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+const TOO_SLOW_STATUS = 408;
+
+/** The caller began a body and does not go on with it. */
+export function bodyTooSlow(): Refusal {
+  return { ...refusal("bad_request", "the request body did not arrive in time."), status: TOO_SLOW_STATUS };
+}
+
 /** Failures of the way to the provider; everything else of ours is a denial. */
 const NOT_A_DENIAL: ReadonlySet<ErrorCode> = new Set(["upstream_unreachable", "upstream_timeout"]);
 
 export function refusalHeaders(refused: Refusal): string[] {
-  const headers = [...(RETRY_HEADERS[refused.code] ?? [])];
+  // A body that arrives in time may be accepted, whatever its code says of others.
+  const headers = refused.status === TOO_SLOW_STATUS ? [] : [...(RETRY_HEADERS[refused.code] ?? [])];
   if (!NOT_A_DENIAL.has(refused.code)) headers.push("X-NullSpend-Denied", "1");
-  if (refused.code === "shutting_down") headers.push("connection", "close");
+  if (refused.retryAfterSeconds !== undefined) headers.push("retry-after", String(refused.retryAfterSeconds));
+  if (refused.code === "method_not_allowed") headers.push("allow", FORWARDED_METHODS.join(", "));
+  if (refused.code === "shutting_down" || refused.status === TOO_SLOW_STATUS) headers.push("connection", "close");
   return headers;
 }
 

@@ -5,6 +5,15 @@ import { isRawKey } from "@/server/api-key";
 const RAW_KEY_LENGTH = 43;
 const RAW_KEY_MARK = "ns_live_sk_";
 
+/** Whether an address has one of our keys in it, spelled out or escaped. */
+export function namesRawKey(target: string): boolean {
+  if (target.includes(RAW_KEY_MARK)) return true;
+  return (
+    target.includes("%") &&
+    target.replace(/%([2-7][0-9A-Fa-f])/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16))).includes(RAW_KEY_MARK)
+  );
+}
+
 /** Content codings whose bytes we can read on the side; asking for others would blind the meter. */
 export type DecodableEncodings = ReadonlySet<string>;
 

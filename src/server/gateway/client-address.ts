@@ -1,8 +1,8 @@
 import ipaddr from "ipaddr.js";
-import type { Exchange } from "@/server/gateway";
+import type { Exchange } from "./exchange";
 
 /**
- * The caller's address for the audit log: the peer, or, as long as the peer is a proxy we were told to trust, what it says in
+ * The caller's address, for the audit log and against abuse: the peer, or, as long as the peer is a proxy we were told to trust, what it says in
  * `X-Forwarded-For`, read from the right. What a caller writes there itself is never reached.
  */
 export function clientAddress(exchange: Exchange, trustedProxies: readonly string[]): string | null {
