@@ -81,10 +81,12 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const overrides = createOverrideStore({ prisma });
   const listPriceBook = new ListPriceBook();
   const priceBook = createPriceBook({ list: listPriceBook, overrides });
+  const limits = { ...DEFAULT_GATEWAY_LIMITS, bodyBytesMax: env.gateway.bodyBytesMax, ...options.limits };
   const upstreams = createUpstreams({
     openai: env.gateway.openaiUpstreamUrl,
     anthropic: env.gateway.anthropicUpstreamUrl,
     allowList: env.gateway.upstreamAllowlist,
+    connectTimeoutMs: limits.connectMs,
   });
   const openCalls = new Map<string, number>();
   const metrics = createGatewayMetrics({
@@ -101,7 +103,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     clock,
     log,
     metrics,
-    limits: { ...DEFAULT_GATEWAY_LIMITS, bodyBytesMax: env.gateway.bodyBytesMax, ...options.limits },
+    limits,
     abuse: createAbuseLimits({
       clock,
       authFailuresPerMinuteMax: env.gateway.authFailuresPerMinuteMax,

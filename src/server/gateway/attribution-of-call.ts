@@ -21,6 +21,8 @@ export type AttributionResult =
   | { ok: false; message: string; issues: { path: string; message: string }[] };
 
 const HELICONE_PROPERTY = "helicone-property-";
+/** They go back in one header, which clients take up to 16 kB or so of. */
+const WARNINGS_MAX = 20;
 /** Restrictions that cannot be read deny the call later on; until then it is attributed by what it says itself. */
 const NO_RESTRICTIONS = {};
 
@@ -44,7 +46,7 @@ export function attributionOf(input: { exchange: Exchange; restrictions: KeyRest
   if (namedCustomer !== undefined && parseCustomer(namedCustomer) === undefined) warnings.push("invalid_customer");
 
   const attributed = attribute({ tags, customerId: customer, restrictions: restrictions ?? NO_RESTRICTIONS });
-  warnings.push(...attributed.dropped.map((name) => `dropped_tag: ${name}`));
+  warnings.push(...attributed.dropped.map((name) => `dropped_tag: ${printable(name)}`));
 
   return {
     ok: true,
@@ -55,7 +57,7 @@ export function attributionOf(input: { exchange: Exchange; restrictions: KeyRest
       sessionId: session.sessionId ?? sessionOfOthers(exchange),
       sessionEcho: session.sessionId === null ? null : (exchange.header("x-nullspend-session")?.trim() ?? null),
       actionId: parsePublicId("action", exchange.header("x-nullspend-action-id") ?? "") ?? null,
-      warnings,
+      warnings: warnings.length > WARNINGS_MAX ? [...warnings.slice(0, WARNINGS_MAX), `${warnings.length - WARNINGS_MAX} more`] : warnings,
     },
   };
 }

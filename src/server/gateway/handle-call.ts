@@ -41,6 +41,8 @@ export type GatewayLimits = {
   bodyBytesMax: number;
   /** Bodies that are streamed through (files). */
   fileBytesMax: number;
+  /** For a new connection to the provider, name look-up and TLS included. */
+  connectMs: number;
   timeouts: ForwardTimeouts;
   /** A caller that sends nothing of its body for so long is given up, and so is a body that is read and takes longer than `bodyMs`. */
   upload: { idleMs: number; bodyMs: number };
@@ -53,6 +55,7 @@ export type GatewayLimits = {
 export const DEFAULT_GATEWAY_LIMITS: GatewayLimits = {
   bodyBytesMax: 64 * 1024 * 1024,
   fileBytesMax: 512 * 1024 * 1024,
+  connectMs: 10_000,
   timeouts: { headersMs: 15 * 60_000, bodyMs: 10 * 60_000 },
   upload: { idleMs: 30_000, bodyMs: 10 * 60_000 },
   drainMs: { stream: 3_000, whole: 30_000 },
@@ -706,8 +709,8 @@ function isJsonContentType(contentType: string): boolean {
   return parameters.every((parameter) => !/^\s*charset\s*=/.test(parameter) || /^\s*charset\s*=\s*"?utf-?8"?\s*$/.test(parameter));
 }
 
-/** A reason phrase with control characters in it is nothing a client needs, and Node would refuse to send it. */
-const sendable = (statusText: string): string | undefined => (/^[\t\x20-\x7e\x80-\xff]*$/.test(statusText) ? statusText : undefined);
+/** Beyond ASCII the bytes of a reason phrase are no longer known, and control characters Node would refuse; no client needs either. */
+const sendable = (statusText: string): string | undefined => (/^[\t\x20-\x7e]*$/.test(statusText) ? statusText : undefined);
 
 const PRICE_RETRY_MS = 1_000;
 /** Stands for the model of calls that name none. */
