@@ -63,7 +63,7 @@ export function normaliseGatewayPath(target: string, speaksAnthropic: boolean): 
   if (segments[0] !== "v1") return undefined;
   segments = segments.slice(segments[1] === "v1" ? 2 : 1);
   const first = segments[0];
-  if (first === undefined || (named === undefined && OWN.has(first))) return undefined;
+  if (first === undefined || first === "v1" || (named === undefined && OWN.has(first))) return undefined;
   if (!segments.every((segment) => SEGMENT.test(segment) && segment !== "." && segment !== "..")) return undefined;
   if (!isPrintableQuery(query)) return undefined;
 
