@@ -204,7 +204,8 @@ const halved = (bill: Quantities): Quantities => ({ ...bill, output: Math.floor(
 function chatCompletion(call: OpenAiCall, body: Record<string, unknown>): Answer {
   const { scenario } = call;
   const model = servedModel(call, body);
-  const choices = numberOr(body["n"]) ?? 1;
+  // As many as the provider gives at most.
+  const choices = Math.min(128, numberOr(body["n"]) ?? 1);
   const said = say({
     scenario,
     promptTokens: countPromptTokens(body["messages"]) + countPromptTokens(body["tools"]) + 3,

@@ -111,6 +111,17 @@ describe("H2: deep, wide and large numbers", () => {
   });
 });
 
+it("H2: a bound beyond anything that can be stored still has its event", async () => {
+  const body = `{"model":"gpt-4o-mini","messages":[],"n":9007199254740991,"max_tokens":9007199254740991}`;
+  gateway.fake.next({ fault: { kind: "reset", at: "headers" } });
+  const answer = await post(body);
+  expect(answer.status).toBe(502);
+  expect(await settledEvent(gateway, answer.header("x-nullspend-request-id"))).toMatchObject({
+    status: "upstream_error",
+    outputTokens: 2_147_483_647,
+  });
+});
+
 it("H3: keys that reach prototypes reach none", async () => {
   for (const name of ["__proto__", "constructor", "prototype", "toString"]) {
     const body = `{"model":"gpt-4o-mini","messages":[],"${name}":{"polluted":1,"stream":true},"metadata":{"${name}":{"polluted":1}}}`;
