@@ -3,7 +3,7 @@ import type { Clock } from "@/lib/clock";
 import type { Logger } from "@/lib/logger";
 import type { KeyAuthenticator } from "@/server/api-key";
 import type { Principal } from "@/server/context";
-import type { Exchange } from "@/server/gateway";
+import type { AbuseLimits, Exchange } from "@/server/gateway";
 import type { SettleDoor } from "@/server/ledger";
 import type { ListPriceBook } from "@/server/pricing";
 
@@ -25,7 +25,11 @@ export type RestDeps = {
     publicUrl?: string;
     gateway: { trustedProxies: readonly string[] };
   };
-  gateway: { metrics: { registry: { metrics(): Promise<string>; contentType: string } } };
+  gateway: {
+    metrics: { registry: { metrics(): Promise<string>; contentType: string } };
+    /** Counts wrong keys together with the gateway's. Undefined: they are not counted. */
+    abuse?: Pick<AbuseLimits, "failedAuthentication">;
+  };
   /** Who is signed in, where sessions exist. */
   sessionOf?(exchange: Exchange): Promise<Principal | undefined>;
 };

@@ -1,7 +1,7 @@
-import { ServiceError } from "@/lib/errors";
+import { DenialError, HTTP_STATUS, ServiceError } from "@/lib/errors";
 import { isRawKey } from "@/server/api-key";
 import type { Principal } from "@/server/context";
-import type { Exchange } from "@/server/gateway";
+import { type Exchange, clientAddress } from "@/server/gateway";
 import type { RestDeps } from "./deps";
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
@@ -9,7 +9,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 /** Who asks. One answer for unknown, revoked, expired and missing keys, so that a guess learns nothing. */
 export async function principalOf(exchange: Exchange, deps: RestDeps): Promise<Principal> {
   const rawKey = keyOf(exchange);
-  if (rawKey !== undefined) return principalOfKey(rawKey, deps);
+  if (rawKey !== undefined) return principalOfKey(rawKey, exchange, deps);
   const principal = await deps.sessionOf?.(exchange);
   if (!principal) throw unauthorized();
   // A browser sends its cookie along with any page's request; only its own word on where the page came from tells them apart.
@@ -27,16 +27,16 @@ function keyOf(exchange: Exchange): string | undefined {
   return header ?? bearer;
 }
 
-async function principalOfKey(rawKey: string, { authenticator }: RestDeps): Promise<Principal> {
-  if (!isRawKey(rawKey)) throw unauthorized();
-  const answer = await authenticator.authenticate(rawKey);
+async function principalOfKey(rawKey: string, exchange: Exchange, deps: RestDeps): Promise<Principal> {
+  if (!isRawKey(rawKey)) throw wrongKey(exchange, deps);
+  const answer = await deps.authenticator.authenticate(rawKey);
   switch (answer.outcome) {
     case "known": {
       const { orgId, keyId, userId, role, scopes } = answer.identity;
       return { type: "api_key", orgId, keyId, userId, role, scopes };
     }
     case "unknown":
-      throw unauthorized();
+      throw wrongKey(exchange, deps);
     case "unavailable":
       throw new ServiceError("budget_unavailable", "Keys cannot be checked right now. Nothing was changed; try again.");
   }
@@ -50,6 +50,20 @@ function isSameOrigin(exchange: Exchange, { env }: RestDeps): boolean {
   if (origin === undefined) return site !== undefined;
   if (env.publicUrl !== undefined) return origin === env.publicUrl;
   return URL.canParse(origin) && new URL(origin).host === exchange.header("host");
+}
+
+/** Guessing is slowed by address, over REST and the gateway together; a right key is never. */
+function wrongKey(exchange: Exchange, { env, gateway }: RestDeps): ServiceError {
+  const address = clientAddress(exchange, env.gateway.trustedProxies);
+  const retryAfterSeconds = gateway.abuse?.failedAuthentication(address);
+  if (retryAfterSeconds === undefined) return unauthorized();
+  return new DenialError({
+    code: "rate_limited",
+    message: "Too many calls with a wrong key came from this address; try again later.",
+    details: {},
+    status: HTTP_STATUS.rate_limited,
+    headers: ["retry-after", String(retryAfterSeconds)],
+  });
 }
 
 const unauthorized = (): ServiceError => new ServiceError("unauthorized", "A valid API key is needed, in X-NullSpend-Key.");

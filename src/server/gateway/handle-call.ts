@@ -14,7 +14,7 @@ import { clientAddress } from "./client-address";
 import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
 import type { Exchange } from "./exchange";
 import { type ForwardFailure, type ForwardListener, type ForwardTimeouts, type Forwarded, forward } from "./forward";
-import { type CallPricing, type CallToPrice, type PricedCall, UNCHARGED } from "./price-call";
+import { type CallPricing, type CallToPrice, type PricedCall, UNCHARGED, UNPRICED } from "./price-call";
 import {
   type Endpoint,
   type Metered,
@@ -627,15 +627,23 @@ class GatewayCall implements ForwardListener {
       callerLeft: ending.status === "cancelled",
       startedAtMs: this.#createdAtMs,
     };
-    for (;;) {
+    const { pricing, log } = this.#gateway;
+    for (let failures = 0; failures < PRICE_FAILURES_MAX;) {
+      let loaded = false;
       try {
-        return await this.#gateway.pricing.price(call);
+        await pricing.prepare(identity);
+        loaded = true;
+        return await pricing.price(call);
       } catch (error) {
-        // The organisation's own prices could not be read. The money is spent: the call waits until its price is known.
-        this.#gateway.log.warn({ requestId: this.requestId, err: error }, "a call waits for its price");
+        // The organisation's own prices could not be read. The money is spent: the call waits until its price is known. What fails
+        // although they are at hand would fail for ever.
+        if (loaded) failures += 1;
+        log.warn({ requestId: this.requestId, err: error }, "a call waits for its price");
         await sleep(PRICE_RETRY_MS);
       }
     }
+    log.error({ requestId: this.requestId, provider: call.provider, endpoint: this.#endpoint.name }, "a call could not be priced");
+    return UNPRICED;
   }
 
   #event(input: { identity: KeyIdentity; metered: Metered | undefined; ending: Ending; pricing: PricedCall }): CostEventRecord {
@@ -713,5 +721,6 @@ function isJsonContentType(contentType: string): boolean {
 const sendable = (statusText: string): string | undefined => (/^[\t\x20-\x7e]*$/.test(statusText) ? statusText : undefined);
 
 const PRICE_RETRY_MS = 1_000;
+const PRICE_FAILURES_MAX = 3;
 /** Stands for the model of calls that name none. */
 const NO_MODEL = "(none)";

@@ -139,7 +139,8 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
 
 const isRead = (method: string): boolean => method === "GET" || method === "HEAD" || method === "DELETE";
 
-const UNPRICED: PricedCall = { ...UNCHARGED, costNano: null, costBasis: "unpriced" };
+/** Used, and nobody can say what it costs. */
+export const UNPRICED: PricedCall = { ...UNCHARGED, costNano: null, costBasis: "unpriced" };
 
 /** Endpoints whose answers are not text, so that nothing in them can be counted as output tokens. */
 const WITHOUT_OUTPUT_TEXT: ReadonlySet<string> = new Set(["embeddings", "audio/transcriptions", "audio/translations"]);
@@ -161,7 +162,7 @@ async function countedQuantities(call: CallToPrice): Promise<{ quantities: Usage
   // A token is at least one character's worth where the text itself was too long to keep.
   const visible = metered ? (await countTokens(metered.visibleText, model)) + (metered.visibleCharactersDropped ?? 0) : 0;
   const delivered = Math.max(visible, told ? outputTokensTotal(told.quantities) : 0);
-  const outputCap = (facts?.outputTokensMax ?? OUTPUT_TOKENS_ANY_MODEL) * (facts?.choices ?? 1);
+  const outputCap = Math.min(Number.MAX_SAFE_INTEGER, (facts?.outputTokensMax ?? OUTPUT_TOKENS_ANY_MODEL) * (facts?.choices ?? 1));
   // A whole answer (not a stream) that never came may have been produced to its end.
   const mayHaveMore = metered === undefined || facts?.thinksUnseen === true || (facts?.stream !== true && !metered.terminal);
   const output = !sawEverything && mayHaveMore ? Math.max(delivered, outputCap) : delivered;

@@ -508,6 +508,16 @@ describe("who calls", () => {
     expect((await wrong(99, `203.0.113.9, ${address}`)).status).toBe(429);
   });
 
+  it("wrong keys over REST and through the gateway are counted together", async () => {
+    const address = newAddress();
+    const ask = async (target: string, key: string): Promise<number> =>
+      (await gateway.send({ target, headers: ["X-NullSpend-Key", key, "X-Forwarded-For", address] })).status;
+    const statuses = [];
+    for (let i = 0; i < 34; i++) statuses.push(await ask(i % 2 === 0 ? "/api/keys" : "/v1/models", `ns_live_sk_${"0".repeat(32)}`));
+    expect(statuses).toEqual([...Array<number>(30).fill(401), ...Array<number>(4).fill(429)]);
+    expect(await ask("/api/cost-events", gateway.adminKey)).toBe(200);
+  });
+
   it("X-Forwarded-For of a peer that is no proxy of ours is not believed", async () => {
     const direct = await startGatewayServer({
       fake: gateway.fake,
