@@ -48,8 +48,9 @@ export function createNodeServer({ handler, fallback, upgradeFallback, exchangeL
       inFlight -= 1;
     });
     if (stopping) response.setHeader("connection", "close");
-    if (hasSeveralHosts(request.rawHeaders)) {
-      response.writeHead(400, { connection: "close", "content-type": "text/plain" }).end("A request has one Host header.\n");
+    const problem = problemOf(request);
+    if (problem !== undefined) {
+      response.writeHead(400, { connection: "close", "content-type": "text/plain" }).end(`${problem}\n`);
     } else if (handler.serves(request.method ?? "GET", request.url ?? "/")) {
       void handler.handle(new NodeExchange(request, response, exchangeLimits));
     } else {
@@ -124,6 +125,23 @@ function endWith(socket: Duplex, status: string, text: string): void {
     socket.destroy(),
   );
 }
+
+/**
+ * What must not reach a handler that might read it in another way than the next one. An absolute target, which a caller behind a
+ * proxy sends (RFC 9112 §3.2.2), is cut to its path first: Next would send it on to whatever host it names.
+ */
+function problemOf(request: IncomingMessage): string | undefined {
+  if (hasSeveralHosts(request.rawHeaders)) return "A request has one Host header.";
+  const absolute = /^https?:\/\/[^/?#]*/i.exec(request.url ?? "")?.[0];
+  if (absolute !== undefined) request.url = request.url!.slice(absolute.length) || "/";
+  const target = request.url ?? "";
+  if (target.charCodeAt(0) !== 0x2f) return "A target begins with a slash.";
+  if (DOT_SEGMENT.test(target)) return "A target has no dot segments.";
+  return undefined;
+}
+
+/** `.` and `..` between slashes, escaped or not, before the query. Clients take them out themselves (RFC 3986 §5.2.4). */
+const DOT_SEGMENT = /^[^?]*?[/\\](?:\.|%2e){1,2}(?:[/\\?]|$)/i;
 
 /** RFC 9112 §3.2. Node takes the first of them without a word. */
 function hasSeveralHosts(rawHeaders: readonly string[]): boolean {

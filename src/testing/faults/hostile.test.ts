@@ -304,9 +304,14 @@ describe("H12: whose request it is", () => {
   });
 
   it("an absolute target is served for its path only, whatever host it names", async () => {
-    const answer = await sendRaw(head("http://evil.example/v1/models", ["evil.example"]));
-    expect([200, 400, 404]).toContain(answer!.status);
-    for (const exchange of gateway.fake.log) expect(exchange.request.header("host")).toBe(`127.0.0.1:${gateway.fake.port}`);
+    const answer = await sendRaw(head("http://evil.example/v1/models?a=http://b", ["evil.example"]));
+    expect(answer!.status).toBe(200);
+    const { request } = gateway.fake.log[0]!;
+    expect(request.target).toBe("/v1/models?a=http://b");
+    expect(request.header("host")).toBe(`127.0.0.1:${gateway.fake.port}`);
+    for (const target of ["http://evil.example", "http:///v1/models", "ftp://evil.example/v1/models", "*", "http://a@b:c/v1/models"]) {
+      expect((await sendRaw(head(target, ["evil.example"])))?.header("location"), target).toBeUndefined();
+    }
   });
 });
 
@@ -387,6 +392,26 @@ it("H14: path tricks reach nobody", async () => {
     expect([400, 404], path).toContain(answer.status);
   }
   expect(gateway.fake.log.map(({ request }) => request.target)).toEqual([]);
+});
+
+it("H14: dot segments are 400 before anybody reads them, be it for the gateway, REST or a page", async () => {
+  for (const target of [
+    "/x/../v1/models",
+    "/_next/../v1/models",
+    "/v1/../api/keys",
+    "/api/health/../keys",
+    "/%2e%2e/v1/models",
+    "/v1/.%2E/models",
+    "/.",
+    "/..",
+    "/a/..?x",
+    "/a\\..\\v1",
+  ]) {
+    const answer = await sendRaw(`GET ${target} HTTP/1.1\r\nHost: a\r\nX-NullSpend-Key: ${gateway.adminKey}\r\n\r\n`, "GET");
+    expect(answer!.status, target).toBe(400);
+  }
+  for (const target of ["/v1/models?x=/../y", "/v1/models/a..b", "/v1/models/..."])
+    expect((await gateway.send({ target })).header("x-nullspend-request-id"), target).toBeDefined();
 });
 
 it("H15: an upstream of the caller's choice must be on the list, to the letter", async () => {
