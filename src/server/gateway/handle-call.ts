@@ -24,6 +24,7 @@ import {
   normaliseGatewayPath,
   providers,
 } from "./providers";
+import { type LaterUsage, type LaterUsageReader, laterEventId, laterUsageReader } from "./later-usage";
 import { StreamUsageRemover, addStreamUsage } from "./providers/openai/stream-usage";
 import { limitedBody } from "./limited-body";
 import { readBody } from "./read-body";
@@ -138,6 +139,9 @@ class GatewayCall implements ForwardListener {
   #upstreamStatus: number | undefined;
   #answered = false;
   #meter: ResponseMeter | undefined;
+  #laterReader: LaterUsageReader | undefined;
+  /** Settlements of usage that this answer brought of calls that ended before. */
+  readonly #laterSettled: Promise<void>[] = [];
   #decoder: BodyDecoder | undefined;
   #usageAdded = false;
   #remover: StreamUsageRemover | undefined;
@@ -427,9 +431,10 @@ class GatewayCall implements ForwardListener {
     }
     if (status < 300 && this.#facts && this.#endpoint.class !== "free") {
       this.#meter = this.#provider.meter({ endpoint: this.#endpoint, contentType: head.contentType, facts: this.#facts });
-      if (head.contentEncoding !== undefined && head.contentEncoding !== "identity") {
-        this.#decoder = createBodyDecoder(head.contentEncoding, (chunk) => this.#meter!.push(chunk));
-      }
+    }
+    if (status < 300) this.#readLaterUsage(head);
+    if ((this.#meter || this.#laterReader) && head.contentEncoding !== undefined && head.contentEncoding !== "identity") {
+      this.#decoder = createBodyDecoder(head.contentEncoding, (chunk) => this.#read(chunk));
     }
     let passed = head.passed;
     if (this.#usageAdded && status < 300 && head.contentType?.toLowerCase().startsWith("text/event-stream")) {
@@ -442,9 +447,25 @@ class GatewayCall implements ForwardListener {
     this.#answered = true;
   }
 
+  #read(chunk: Uint8Array): void {
+    this.#meter?.push(chunk);
+    this.#laterReader?.push(chunk);
+  }
+
+  /** Answers in which the usage of earlier calls comes back: what they tell is recorded once, beside this call's own event. */
+  #readLaterUsage(head: UpstreamHead): void {
+    if (this.#endpoint.class === "priced" && this.#facts?.background !== true) return;
+    this.#laterReader = laterUsageReader({ provider: this.#provider, endpoint: this.#endpoint, contentType: head.contentType }, (usage) => {
+      const settled = this.#settleLater(usage);
+      this.#laterSettled.push(
+        settled.catch((error: unknown) => this.#gateway.log.error({ requestId: this.requestId, err: error }, "usage told later was lost")),
+      );
+    });
+  }
+
   onData(chunk: Buffer): boolean {
     if (this.#decoder) this.#decoder.push(chunk);
-    else this.#meter?.push(chunk);
+    else this.#read(chunk);
     const out = this.#remover ? this.#remover.push(chunk) : chunk;
     if (this.#callerGone || !this.#answered || out.length === 0) return true;
     if (this.#exchange.write(out)) return true;
@@ -587,6 +608,34 @@ class GatewayCall implements ForwardListener {
     const event = this.#event({ identity, metered, ending, pricing });
     this.#gateway.metrics.observeCall(event);
     await this.#gateway.settleDoor.settle({ event });
+    await Promise.all(this.#laterSettled);
+  }
+
+  /** An event of its own, whose id makes it the only one of its kind: whoever asks again, here or elsewhere, changes nothing. */
+  async #settleLater({ providerId, endpoint, metered }: LaterUsage): Promise<void> {
+    const identity = this.#identity!;
+    const provider = this.#upstream!.name;
+    const pricing = await this.#priceOf({
+      orgId: identity.orgId,
+      configVersion: identity.org.configVersion,
+      provider,
+      endpoint,
+      method: "POST",
+      facts: undefined,
+      requestBody: undefined,
+      metered,
+      callerLeft: false,
+      startedAtMs: this.#createdAtMs,
+    });
+    const ending: Ending = { status: "ok", denialCode: null, httpStatus: this.#upstreamStatus ?? null };
+    const event: CostEventRecord = {
+      ...this.#event({ identity, metered, ending, pricing }),
+      id: laterEventId({ orgId: identity.orgId, provider, providerId }),
+      requestId: providerId,
+      endpoint: endpoint.name,
+      requestedModel: null,
+    };
+    await this.#gateway.settleDoor.settle({ event });
   }
 
   #releaseSlot(keyId: string): void {
@@ -597,8 +646,9 @@ class GatewayCall implements ForwardListener {
   }
 
   async #metered(): Promise<Metered | undefined> {
-    if (!this.#meter) return undefined;
     if (this.#decoder) await this.#decoder.finish();
+    this.#laterReader?.end();
+    if (!this.#meter) return undefined;
     this.#meter.end();
     return this.#meter.result();
   }
@@ -615,7 +665,7 @@ class GatewayCall implements ForwardListener {
   async #price(metered: Metered | undefined, identity: KeyIdentity, ending: Ending): Promise<PricedCall> {
     const answeredWithError = this.#upstreamStatus !== undefined && this.#upstreamStatus >= 300;
     if (!this.#sent || ending.status === "denied" || answeredWithError) return UNCHARGED;
-    const call: CallToPrice = {
+    return this.#priceOf({
       orgId: identity.orgId,
       configVersion: identity.org.configVersion,
       provider: this.#upstream!.name,
@@ -626,12 +676,15 @@ class GatewayCall implements ForwardListener {
       metered,
       callerLeft: ending.status === "cancelled",
       startedAtMs: this.#createdAtMs,
-    };
+    });
+  }
+
+  async #priceOf(call: CallToPrice): Promise<PricedCall> {
     const { pricing, log } = this.#gateway;
     for (let failures = 0; failures < PRICE_FAILURES_MAX;) {
       let loaded = false;
       try {
-        await pricing.prepare(identity);
+        await pricing.prepare(this.#identity!);
         loaded = true;
         return await pricing.price(call);
       } catch (error) {
@@ -642,7 +695,7 @@ class GatewayCall implements ForwardListener {
         await sleep(PRICE_RETRY_MS);
       }
     }
-    log.error({ requestId: this.requestId, provider: call.provider, endpoint: this.#endpoint.name }, "a call could not be priced");
+    log.error({ requestId: this.requestId, provider: call.provider, endpoint: call.endpoint.name }, "a call could not be priced");
     return UNPRICED;
   }
 

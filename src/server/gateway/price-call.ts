@@ -123,6 +123,8 @@ export function createCallPricing(input: { priceBook: PriceBook; overrides: Over
   const price = (call: CallToPrice): PricedCall | Promise<PricedCall> => {
     if (call.endpoint.class === "free") return UNCHARGED;
     if (call.endpoint.class !== "priced") return isRead(call.method) ? UNCHARGED : UNPRICED;
+    // What it uses is recorded once, when it comes back (later-usage.ts), be it in this answer.
+    if (call.facts?.background) return UNPRICED;
     if (call.metered?.usage && call.metered.usageComplete) return priced(call, call.metered.usage.quantities, "reported");
     return countedQuantities(call).then(({ quantities, basis }) => priced(call, quantities, basis));
   };

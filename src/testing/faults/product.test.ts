@@ -55,7 +55,10 @@ describe.skipIf(process.platform !== "linux").each(ADAPTERS)("the whole process,
     const [afterFirst, connections] = [rssMb(product), product.fake.connections];
     await storm("second");
     expect(await storedEvents(product, before + STORM)).toHaveLength(before + STORM);
-    await eventually(() => product.fake.connections, (count) => count <= connections);
+    await eventually(
+      () => product.fake.connections,
+      (count) => count <= connections,
+    );
     console.log(`${adapter}: ${afterFirst.toFixed(0)} MB after ${STORM / 2}, ${rssMb(product).toFixed(0)} MB after ${STORM}`);
     expect(rssMb(product) - afterFirst).toBeLessThan(100);
     expect((await rawRequest({ port: product.port, target: "/api/health" })).status).toBe(200);

@@ -87,6 +87,8 @@ export type Metered = {
   toolCalls: ToolCall[];
   /** Code or type of an error the provider put inside a 200 answer. Never its message, which may repeat what the caller sent. */
   inBandError?: string;
+  /** OpenAI Responses: made in the background, so that its usage may be told many times, and only after the call that began it. */
+  background?: boolean;
   /** OpenAI Responses: the `sequence_number` that the stream's next event would have. */
   nextSequenceNumber?: number;
 };

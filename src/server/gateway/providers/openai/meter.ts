@@ -60,6 +60,8 @@ const TEXT_DELTAS = new Set([
   "transcript.text.delta",
 ]);
 
+/** Of responses, and of batches, which look alike here. */
+const FINAL_STATUSES: ReadonlySet<string> = new Set(["completed", "incomplete", "failed", "cancelled", "expired"]);
 const FINAL_RESPONSES = new Set(["response.completed", "response.incomplete", "response.failed"]);
 /** The last events of streams that are no Responses: pictures, transcripts, speech. */
 const FINAL_OTHERS = /^(?:image_generation\.completed|image_edit\.completed|transcript\.text\.done|speech\.audio\.done)$/;
@@ -100,6 +102,7 @@ export class OpenaiMeter implements ResponseMeter {
   #serviceTier: string | undefined;
   #responseId: string | undefined;
   #stopReason: string | undefined;
+  #background: boolean | undefined;
   #error: string | undefined;
   #nextSequenceNumber: number | undefined;
   #terminal = false;
@@ -153,6 +156,7 @@ export class OpenaiMeter implements ResponseMeter {
       stopReason: this.#stopReason,
       toolCalls: this.#toolCalls.list(),
       inBandError: this.#error,
+      background: this.#background,
       nextSequenceNumber: this.#nextSequenceNumber,
     });
   }
@@ -339,7 +343,8 @@ export class OpenaiMeter implements ResponseMeter {
     this.#readHead(response);
     const { status, incomplete_details: incomplete } = response;
     if (status === "failed") this.#error ??= "failed";
-    if (status === "completed" || status === "incomplete" || status === "failed" || status === "cancelled") {
+    if (typeof response["background"] === "boolean") this.#background = response["background"];
+    if (typeof status === "string" && FINAL_STATUSES.has(status)) {
       this.#stopReason = (isObject(incomplete) ? nameOf(incomplete["reason"]) : undefined) ?? status;
     }
     if (isObject(response["tool_usage"])) this.#toolUsage = response["tool_usage"];
