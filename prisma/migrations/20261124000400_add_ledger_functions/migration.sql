@@ -64,7 +64,7 @@ BEGIN
   FOR "of_budget" IN
     SELECT "wanted"."place", "wanted"."session_id", "wanted"."period_start", "wanted"."period_end", "budget".*,
       -- After an edit of the calendar or a reset, the period that runs began when the one before it ended.
-      greatest("wanted"."period_start", (
+      greatest(CASE "budget"."reset_interval" WHEN 'none' THEN "budget"."created_at" ELSE "wanted"."period_start" END, (
         SELECT max("ends_at") FROM "budget_balance" AS "before"
         WHERE "before"."org_id" = "budget"."org_id" AND "before"."budget_id" = "budget"."id" AND "before"."session_id" IS NULL
           AND "before"."ends_at" <= clock_timestamp()
@@ -417,7 +417,7 @@ $$;
 
 -- Grows the holds of streams: each call by one amount in every balance of its reservation, together or not at all. Answers by call
 -- whether it was grown; false also where the reservation is not held any more.
-CREATE FUNCTION "extend_reservations"("call_ids" uuid[], "amounts" bigint[], "lease" interval) RETURNS boolean[]
+CREATE FUNCTION "extend_reservations"("call_ids" uuid[], "extras" bigint[], "lease" interval) RETURNS boolean[]
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off
 SET enable_hashjoin = off
@@ -438,7 +438,7 @@ BEGIN
   ORDER BY "id" FOR NO KEY UPDATE;
   FOR "of_call" IN
     SELECT "wanted"."place", "wanted"."amount", "reservation"."call_id", "reservation"."balance_ids"
-    FROM unnest("call_ids", "amounts") WITH ORDINALITY AS "wanted" ("id", "amount", "place")
+    FROM unnest("call_ids", "extras") WITH ORDINALITY AS "wanted" ("id", "amount", "place")
     JOIN "reservation" ON "reservation"."call_id" = "wanted"."id" AND "reservation"."state" = 'held'
     ORDER BY "wanted"."place"
   LOOP

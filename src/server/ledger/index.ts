@@ -7,3 +7,12 @@ export {
   type SettleLimits,
   type SettleStats,
 } from "./settle";
+export {
+  createLedger,
+  type Ledger,
+  type LedgerBudget,
+  type LedgerOptions,
+  type LimitState,
+  type ReserveRequest,
+  type ReserveResult,
+} from "./ledger";

@@ -1,8 +1,13 @@
 import type { CostEventRecord } from "@/server/events/cost-event";
 
-/** What one call ends in. Later also names the reservation it resolves. */
+/** What one call ends in. */
 export type Settlement = {
   event: CostEventRecord;
+  /**
+   * Present where the call counts against budgets: `held` when a reservation of the same id says against which; else the balances
+   * themselves, for costs that were told to us after the fact.
+   */
+  budgets?: { held: true } | { held: false; balanceIds: readonly bigint[] };
 };
 
 /** `deduplicated`: a reported cost that this organisation had told before; `id` is then the earlier event's. */

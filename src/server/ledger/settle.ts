@@ -7,7 +7,8 @@ import type { CostEventRecord } from "@/server/events/cost-event";
 import { createBatchQueue } from "./batch";
 import { eventRow, withoutDetails, type EventRow } from "./event-row";
 import { createLedgerConnection, LedgerError, type LedgerConnection } from "./ledger-connection";
-import type { SettleDoor, SettleResult } from "./settle-door";
+import type { SettleDoor, Settlement, SettleResult } from "./settle-door";
+import { arrayLiteral } from "./array-literal";
 
 export type SettleLimits = {
   /** Events in one statement; more make each wait longer without raising what goes through. */
@@ -66,6 +67,7 @@ export type MeasuredSettleDoor = SettleDoor & { readonly stats: Readonly<SettleS
 
 type Pending = EventRow & {
   event: CostEventRecord;
+  budgets: Settlement["budgets"];
   bytes: number;
   resolve: (result: SettleResult) => void;
   reject: (error: Error) => void;
@@ -75,6 +77,7 @@ type Pending = EventRow & {
 type DuplicateRow = { event_id: string; stored_id: string | null };
 
 const SETTLE_CALLS = "select event_id, stored_id from settle_calls($1, $2)";
+const SETTLE_HELD_CALLS = "select event_id, stored_id from settle_held_calls($1, $2, $3, $4, $5, $6)";
 /** What a waiting event occupies besides its JSON: the record it was made of, promise and queue slot (1,950 of 3,040 bytes measured). */
 const PENDING_OVERHEAD_BYTES = 2_000;
 const RETRY_DELAY_MS_MIN = 25;
@@ -122,14 +125,14 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
 
   const backlog = (): number => queue.length + inFlight;
 
-  function settle({ event }: { event: CostEventRecord }): Promise<SettleResult> {
+  function settle({ event, budgets }: Settlement): Promise<SettleResult> {
     if (stopping.signal.aborted) {
       log.error(moneyOf(event), "an event came after the settle door had stopped");
       return Promise.reject(stopped());
     }
     const promise = new Promise<SettleResult>((resolve, reject) => {
       const row = eventRow(event, clock);
-      queue.push({ ...row, event, bytes: row.json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
+      queue.push({ ...row, event, budgets, bytes: row.json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
     });
     // Most callers do not wait for the result; the failure is in the log and must not end the process.
     promise.catch(() => {});
@@ -229,7 +232,19 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
 
   async function send(batch: readonly Pending[]): Promise<DuplicateRow[]> {
     const rows = batch.toSorted((a, b) => (a.lockKey < b.lockKey ? -1 : a.lockKey > b.lockKey ? 1 : 0));
-    const duplicates = await connection.query<DuplicateRow>(SETTLE_CALLS, [`[${rows.map(({ json }) => json).join(",")}]`, rows.length]);
+    const events = `[${rows.map(({ json }) => json).join(",")}]`;
+    const counted = rows.filter(({ budgets }) => budgets !== undefined).toSorted((a, b) => (a.event.id < b.event.id ? -1 : 1));
+    const duplicates =
+      counted.length === 0
+        ? await connection.query<DuplicateRow>(SETTLE_CALLS, [events, rows.length])
+        : await connection.query<DuplicateRow>(SETTLE_HELD_CALLS, [
+            events,
+            rows.length,
+            counted.map(({ event }) => event.id),
+            counted.map(({ event }) => event.chargedNano),
+            counted.map(({ budgets }) => (budgets!.held ? null : arrayLiteral(budgets!.balanceIds))),
+            counted.map(() => false),
+          ]);
     if (duplicates.some(({ stored_id }) => stored_id === null)) throw new LedgerError("busy", "an earlier report was deleted meanwhile");
     return duplicates;
   }
