@@ -3,6 +3,8 @@ export type BatchQueue<Item> = {
   push(item: Item): void;
   /** Takes the oldest items out, at least one while there is any, up to a number and a size. */
   take(limits: { itemsMax: number; bytesMax: number }): Item[];
+  /** The oldest, left where it is; undefined when there is none. */
+  readonly first: Item | undefined;
   readonly length: number;
   readonly bytes: number;
 };
@@ -36,6 +38,9 @@ export function createBatchQueue<Item extends { readonly bytes: number }>(): Bat
         head = 0;
       }
       return batch;
+    },
+    get first() {
+      return items[head];
     },
     get length() {
       return items.length - head;

@@ -1,6 +1,7 @@
 import type { Clock } from "@/lib/clock";
 import type { CostEventRecord, ToolCall } from "@/server/events/cost-event";
 import type { CostBreakdown, ReceiptLine } from "@/server/metering/receipt";
+import type { Settlement } from "./settle-door";
 
 /** An event as `settle_calls` takes it. */
 export type EventRow = {
@@ -29,7 +30,7 @@ const YEAR_2100_MS = 4_102_444_800_000;
  * Makes a row that the database will take, whatever a caller or a provider wrote into the event's texts: one that it refused would
  * hold up every event behind it. Null fields are left out.
  */
-export function eventRow(event: CostEventRecord, clock: Clock): EventRow {
+export function eventRow(event: CostEventRecord, clock: Clock, budgets?: Settlement["budgets"]): EventRow {
   const requestId = text(event.requestId, ID_LENGTH_MAX) || event.id;
   const provider = text(event.provider, NAME_LENGTH_MAX) || "unknown";
   const json = JSON.stringify({
@@ -78,6 +79,8 @@ export function eventRow(event: CostEventRecord, clock: Clock): EventRow {
     api_key_id: uuid(event.apiKeyId),
     key_name: optionalText(event.keyName, NAME_LENGTH_MAX),
     user_id: uuid(event.userId),
+    held: budgets?.held ? true : undefined,
+    balance_ids: budgets?.held === false ? budgets.balanceIds.map(String) : undefined,
   });
   return { json, lockKey: event.source === "proxy" ? event.id : `${event.source}\0${event.orgId}\0${provider}\0${requestId}` };
 }
@@ -113,6 +116,9 @@ export function withoutDetails(event: CostEventRecord): CostEventRecord {
     keyName: null,
   };
 }
+
+/** For `JSON.stringify`: no text that Postgres would refuse. */
+export const storable = (_key: string, value: unknown): unknown => (typeof value === "string" ? text(value, ID_LENGTH_MAX) : value);
 
 const plain = (value: string): string => value.replace(/[^\w./:-]/g, "_").slice(0, 100);
 

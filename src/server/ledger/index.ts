@@ -7,12 +7,16 @@ export {
   type SettleLimits,
   type SettleStats,
 } from "./settle";
+export type { LedgerBudget } from "./budget-line";
+export type { ExtendResult } from "./holds";
+export { createLedger, type Ledger, type LedgerOptions } from "./ledger";
+export { LedgerError } from "./ledger-connection";
 export {
-  createLedger,
-  type Ledger,
-  type LedgerBudget,
-  type LedgerOptions,
+  RESERVE_LIMITS,
   type LimitState,
+  type ReserveLimits,
+  type ReserveLine,
   type ReserveRequest,
   type ReserveResult,
-} from "./ledger";
+  type ReserveStats,
+} from "./reserve";

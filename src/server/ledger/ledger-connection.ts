@@ -13,10 +13,17 @@ export type LedgerFailure = "unavailable" | "busy" | "too_slow" | "rejected";
 export class LedgerError extends Error {
   override readonly name = "LedgerError";
   readonly failure: LedgerFailure;
+  /** The statement may have been carried out, or still be: nothing was heard back after it was sent. */
+  readonly outcomeUnknown: boolean;
 
-  constructor(failure: LedgerFailure, message: string, cause?: unknown) {
+  constructor(
+    failure: LedgerFailure,
+    message: string,
+    { cause, outcomeUnknown = false }: { cause?: unknown; outcomeUnknown?: boolean } = {},
+  ) {
     super(message, { cause });
     this.failure = failure;
+    this.outcomeUnknown = outcomeUnknown;
   }
 }
 
@@ -29,8 +36,12 @@ export type LedgerConnectionOptions = {
 };
 
 export type LedgerConnection = {
-  /** One statement, one round trip. @throws LedgerError */
-  query<Row extends QueryResultRow>(text: string, values: readonly unknown[]): Promise<Row[]>;
+  /**
+   * One statement, one round trip. A text that is sent again and again is parsed by the server once.
+   * @param timeoutMs Default: a little longer than the server's own timeout. Past it the connection is given up.
+   * @throws LedgerError
+   */
+  query<Row extends QueryResultRow>(text: string, values: readonly unknown[], timeoutMs?: number): Promise<Row[]>;
   /** Closes at once; a statement under way fails as `unavailable`. */
   close(): void;
 };
@@ -38,7 +49,7 @@ export type LedgerConnection = {
 /** The server's own statement timeout answers first; past this nobody is there. */
 const SILENCE_AFTER_TIMEOUT_MS = 1_000;
 
-type Connection = { client: Client; socket: Socket; ready: Promise<void> };
+type Connection = { client: Client; socket: Socket; ready: Promise<void>; isReady: boolean };
 
 /**
  * The one connection on which a process writes money: batches on two connections would queue for the same rows. It opens when it is
@@ -47,6 +58,7 @@ type Connection = { client: Client; socket: Socket; ready: Promise<void> };
 export function createLedgerConnection(options: LedgerConnectionOptions): LedgerConnection {
   let current: Connection | undefined;
   let closed = false;
+  const names = new Map<string, string>();
 
   function discard(dead: Connection): void {
     // A half-dead peer would not hear a goodbye: the socket is cut, so that no statement can be answered later.
@@ -65,7 +77,10 @@ export function createLedgerConnection(options: LedgerConnectionOptions): Ledger
       keepAlive: true,
       stream: () => socket,
     });
-    const connection: Connection = { client, socket, ready: prepare(client) };
+    const ready = prepare(client).then(() => {
+      connection.isReady = true;
+    });
+    const connection: Connection = { client, socket, ready, isReady: false };
     // Also hears of a connection that breaks while it is idle.
     client.on("error", () => discard(connection));
     client.on("end", () => discard(connection));
@@ -80,23 +95,37 @@ export function createLedgerConnection(options: LedgerConnectionOptions): Ledger
     );
   }
 
-  async function query<Row extends QueryResultRow>(text: string, values: readonly unknown[]): Promise<Row[]> {
+  async function query<Row extends QueryResultRow>(text: string, values: readonly unknown[], timeoutMs?: number): Promise<Row[]> {
     if (closed) throw new LedgerError("unavailable", "the connection was closed");
     const connection = (current ??= connect());
-    // Bounds preparing the connection and the statement alike: one that is new pays both.
-    const silence = setTimeout(() => discard(connection), options.statementTimeoutMs + SILENCE_AFTER_TIMEOUT_MS);
+    const silence = setTimeout(() => discard(connection), timeoutMs ?? options.statementTimeoutMs + SILENCE_AFTER_TIMEOUT_MS);
+    let sent = false;
     try {
-      await connection.ready;
-      silence.refresh();
-      const { rows } = await connection.client.query<Row>(text, [...values]);
+      if (!connection.isReady) {
+        await connection.ready;
+        // Without a time of its own, a statement on a new connection has its full time after that.
+        if (timeoutMs === undefined) silence.refresh();
+      }
+      sent = true;
+      const { rows } = await connection.client.query<Row>({ name: nameOf(text), text, values: [...values] });
       return rows;
     } catch (error) {
       const failure = failureOf(error);
       if (failure === "unavailable") discard(connection);
-      throw new LedgerError(failure, error instanceof Error ? error.message : "the statement failed", error);
+      const message = error instanceof Error ? error.message : "the statement failed";
+      throw new LedgerError(failure, message, { cause: error, outcomeUnknown: sent && failure === "unavailable" });
     } finally {
       clearTimeout(silence);
     }
+  }
+
+  /** There are a handful of texts; a name each lets the server keep what it made of them. */
+  function nameOf(text: string): string {
+    const known = names.get(text);
+    if (known !== undefined) return known;
+    const name = `ledger_${names.size}`;
+    names.set(text, name);
+    return name;
   }
 
   return {

@@ -6,7 +6,8 @@ import type { CostEventRecord } from "@/server/events/cost-event";
 import { NEEDS_REAL_POSTGRES, type TestDatabase, createTestDatabase, hasRealPostgres } from "@/testing/database";
 import { createOrganisation } from "@/testing/factories";
 import { violationsOf } from "./integrity";
-import { type Ledger, type LedgerBudget, createLedger } from "./ledger";
+import type { LedgerBudget } from "./budget-line";
+import { type Ledger, createLedger } from "./ledger";
 import { createSettleDoor } from "./settle";
 import type { SettleDoor } from "./settle-door";
 
@@ -54,7 +55,7 @@ async function made(...budgets: BudgetOptions[]): Promise<Made> {
         velocityLimitNano: velocity ?? null,
       },
     });
-    await database.pool.query("select apply_budget_change($1, null, null)", [row.id]);
+    await database.pool.query("select apply_budget_change($1, $2, null, null)", [orgId, row.id]);
     rows.push({
       id: row.id,
       period: { interval: "none", timezone: "UTC", anchorDay: null },
@@ -256,13 +257,14 @@ describe("a stream that may be cut", () => {
     const org = await made({ limit: nanoUsd(100n) });
     const call = await ask(org, { bound: nanoUsd(500n), floor: nanoUsd(40n) });
     expect(call).toMatchObject({ outcome: "held", reduced: true });
-    expect(await ledger.extend(call.callId, nanoUsd(50n))).toBe(true);
-    expect(await ledger.extend(call.callId, nanoUsd(11n))).toBe(false);
-    expect(await ledger.extend(call.callId, nanoUsd(10n))).toBe(true);
+    expect(await ledger.extendTo(call.callId, nanoUsd(90n))).toEqual({ outcome: "extended" });
+    expect(await ledger.extendTo(call.callId, nanoUsd(90n))).toEqual({ outcome: "extended" });
+    expect(await ledger.extendTo(call.callId, nanoUsd(101n))).toEqual({ outcome: "short", room: 10n });
+    expect(await ledger.extendTo(call.callId, nanoUsd(100n))).toEqual({ outcome: "extended" });
     expect(await balancesOf(org)).toMatchObject([{ reserved: "100" }]);
     await settle(org.orgId, call.callId, nanoUsd(95n));
     expect(await balancesOf(org)).toMatchObject([{ spent: "95", reserved: "0" }]);
-    expect(await ledger.extend(call.callId, nanoUsd(1n))).toBe(false);
+    expect(await ledger.extendTo(call.callId, nanoUsd(101n))).toEqual({ outcome: "lost" });
     await expectIntact(org);
   });
 });
@@ -308,7 +310,7 @@ describe("a settlement", () => {
   it("after a reset goes to the period that held the call", async () => {
     const org = await made({ limit: usd(1) });
     const call = await ask(org, { bound: usd(0.5) });
-    await database.pool.query("select reset_budget($1, null)", [org.budgets[0]!.id]);
+    await database.pool.query("select reset_budget($1, $2, null)", [org.orgId, org.budgets[0]!.id]);
     const next = await ask(org, { bound: usd(1) });
     expect(next.outcome).toBe("held");
     await settle(org.orgId, call.callId, usd(0.4));
@@ -339,7 +341,7 @@ describe("lowering a limit", () => {
     const call = await ask(org, { bound: usd(0.5) });
     await database.prisma.$transaction(async (tx) => {
       await tx.budget.update({ where: { id: org.budgets[0]!.id }, data: { maxNano: usd(0.2) } });
-      await tx.$executeRawUnsafe("select apply_budget_change($1::uuid, $2::bigint, null)", org.budgets[0]!.id, usd(1));
+      await tx.$executeRawUnsafe("select apply_budget_change($1::uuid, $2::uuid, $3::bigint, null)", org.orgId, org.budgets[0]!.id, usd(1));
     });
     expect(await balancesOf(org)).toMatchObject([{ reserved: "500000000", excess: "300000000" }]);
     expect((await ask(org, { bound: nanoUsd(1n) })).outcome).toBe("denied");

@@ -8,13 +8,15 @@ export type Settlement = {
    * themselves, for costs that were told to us after the fact.
    */
   budgets?: { held: true } | { held: false; balanceIds: readonly bigint[] };
+  /** Of a call that a limit refused: the balance that did it (null: a velocity window), and what others are told beside the event. */
+  denial?: { balanceId: bigint | null; details?: Readonly<Record<string, string | number | boolean | null>> };
 };
 
 /** `deduplicated`: a reported cost that this organisation had told before; `id` is then the earlier event's. */
 export type SettleResult = { id: string; outcome: "recorded" | "deduplicated" };
 
 /**
- * The only way money is written. Events, roll-ups, sessions (and later budgets, thresholds, outbox) commit together, in batches,
+ * The only way money is written. Events, roll-ups, sessions, budgets, thresholds and outbox commit together, in batches,
  * in the order of arrival. A settlement that was accepted is kept in memory and tried again until it is durable; settling one id
  * twice changes nothing.
  */

@@ -5,10 +5,10 @@ import type { LogFields, Logger } from "@/lib/logger";
 import { nanoToMicrodollars } from "@/lib/money";
 import type { CostEventRecord } from "@/server/events/cost-event";
 import { createBatchQueue } from "./batch";
-import { eventRow, withoutDetails, type EventRow } from "./event-row";
+import { isToldDenial } from "./told-denials";
+import { eventRow, storable, withoutDetails, type EventRow } from "./event-row";
 import { createLedgerConnection, LedgerError, type LedgerConnection } from "./ledger-connection";
 import type { SettleDoor, Settlement, SettleResult } from "./settle-door";
-import { arrayLiteral } from "./array-literal";
 
 export type SettleLimits = {
   /** Events in one statement; more make each wait longer without raising what goes through. */
@@ -68,6 +68,7 @@ export type MeasuredSettleDoor = SettleDoor & { readonly stats: Readonly<SettleS
 type Pending = EventRow & {
   event: CostEventRecord;
   budgets: Settlement["budgets"];
+  denial: Settlement["denial"];
   bytes: number;
   resolve: (result: SettleResult) => void;
   reject: (error: Error) => void;
@@ -76,8 +77,7 @@ type Pending = EventRow & {
 /** `stored_id` null: the earlier report was deleted between two statements. */
 type DuplicateRow = { event_id: string; stored_id: string | null };
 
-const SETTLE_CALLS = "select event_id, stored_id from settle_calls($1, $2)";
-const SETTLE_HELD_CALLS = "select event_id, stored_id from settle_held_calls($1, $2, $3, $4, $5, $6)";
+const SETTLE_CALLS = "select event_id, stored_id from settle_calls($1, $2, $3, $4)";
 /** What a waiting event occupies besides its JSON: the record it was made of, promise and queue slot (1,950 of 3,040 bytes measured). */
 const PENDING_OVERHEAD_BYTES = 2_000;
 const RETRY_DELAY_MS_MIN = 25;
@@ -96,6 +96,16 @@ const moneyOf = (event: CostEventRecord): LogFields => ({
   costMicrodollars: event.costNano === null ? undefined : nanoToMicrodollars(event.costNano),
   costBasis: event.costBasis,
 });
+
+/** What others are told of refused calls, as `settle_calls` takes it; null when nothing is. */
+function denialsOf(rows: readonly Pending[]): string | null {
+  const denials = rows.flatMap(({ event, denial }) =>
+    denial !== undefined || isToldDenial(event)
+      ? [{ org_id: event.orgId, event_id: event.id, balance_id: denial?.balanceId?.toString(), details: denial?.details }]
+      : [],
+  );
+  return denials.length === 0 ? null : JSON.stringify(denials, storable);
+}
 
 const stopped = (): ServiceError => new ServiceError("shutting_down", "the process stopped before this could be stored");
 
@@ -125,14 +135,14 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
 
   const backlog = (): number => queue.length + inFlight;
 
-  function settle({ event, budgets }: Settlement): Promise<SettleResult> {
+  function settle({ event, budgets, denial }: Settlement): Promise<SettleResult> {
     if (stopping.signal.aborted) {
       log.error(moneyOf(event), "an event came after the settle door had stopped");
       return Promise.reject(stopped());
     }
     const promise = new Promise<SettleResult>((resolve, reject) => {
-      const row = eventRow(event, clock);
-      queue.push({ ...row, event, budgets, bytes: row.json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
+      const row = eventRow(event, clock, budgets);
+      queue.push({ ...row, event, budgets, denial, bytes: row.json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
     });
     // Most callers do not wait for the result; the failure is in the log and must not end the process.
     promise.catch(() => {});
@@ -210,7 +220,7 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
     const fields = { ...moneyOf(event), err: reason };
     for (let attempt = 1; !stopping.signal.aborted; attempt += 1) {
       try {
-        const row = { ...pending, ...eventRow(reduced, clock), event: reduced };
+        const row = { ...pending, ...eventRow(reduced, clock, pending.budgets), event: reduced, denial: undefined };
         finish([row], await send([row]));
         stats.reduced += 1;
         log.error(fields, "the database refused an event; it was stored without its details");
@@ -232,19 +242,12 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
 
   async function send(batch: readonly Pending[]): Promise<DuplicateRow[]> {
     const rows = batch.toSorted((a, b) => (a.lockKey < b.lockKey ? -1 : a.lockKey > b.lockKey ? 1 : 0));
-    const events = `[${rows.map(({ json }) => json).join(",")}]`;
-    const counted = rows.filter(({ budgets }) => budgets !== undefined).toSorted((a, b) => (a.event.id < b.event.id ? -1 : 1));
-    const duplicates =
-      counted.length === 0
-        ? await connection.query<DuplicateRow>(SETTLE_CALLS, [events, rows.length])
-        : await connection.query<DuplicateRow>(SETTLE_HELD_CALLS, [
-            events,
-            rows.length,
-            counted.map(({ event }) => event.id),
-            counted.map(({ event }) => event.chargedNano),
-            counted.map(({ budgets }) => (budgets!.held ? null : arrayLiteral(budgets!.balanceIds))),
-            counted.map(() => false),
-          ]);
+    const duplicates = await connection.query<DuplicateRow>(SETTLE_CALLS, [
+      `[${rows.map(({ json }) => json).join(",")}]`,
+      rows.length,
+      rows.filter(({ budgets }) => budgets?.held).map(({ event }) => event.id),
+      denialsOf(rows),
+    ]);
     if (duplicates.some(({ stored_id }) => stored_id === null)) throw new LedgerError("busy", "an earlier report was deleted meanwhile");
     return duplicates;
   }
