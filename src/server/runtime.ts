@@ -110,6 +110,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       callsPerKeyPerMinuteMax: env.gateway.callsPerKeyPerMinuteMax,
     }),
     trustedProxies: env.gateway.trustedProxies,
+    arrivingBodies: { bytes: 0, bytesMax: limits.arrivingBytesMax },
     openCalls,
     unfinished: new Set(),
     isShuttingDown: () => stopping,

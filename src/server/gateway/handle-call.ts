@@ -40,6 +40,8 @@ export const API_VERSION = "2026-04-01";
 export type GatewayLimits = {
   /** Bodies that are read into memory. */
   bodyBytesMax: number;
+  /** All bodies together, as long as they are on their way in: callers that do not finish must not fill the memory. */
+  arrivingBytesMax: number;
   /** Bodies that are streamed through (files). */
   fileBytesMax: number;
   /** For a new connection to the provider, name look-up and TLS included. */
@@ -55,6 +57,7 @@ export type GatewayLimits = {
 
 export const DEFAULT_GATEWAY_LIMITS: GatewayLimits = {
   bodyBytesMax: 64 * 1024 * 1024,
+  arrivingBytesMax: 1024 * 1024 * 1024,
   fileBytesMax: 512 * 1024 * 1024,
   connectMs: 10_000,
   timeouts: { headersMs: 15 * 60_000, bodyMs: 10 * 60_000 },
@@ -75,6 +78,8 @@ export type Gateway = {
   abuse: AbuseLimits;
   /** CIDR ranges whose word on the caller's address is taken. */
   trustedProxies: readonly string[];
+  /** Bytes of request bodies that are not complete yet, over all calls. */
+  arrivingBodies: { bytes: number; readonly bytesMax: number };
   /** Calls open by key id, for `maxConcurrent`. */
   openCalls: Map<string, number>;
   /** Calls whose event is not durable yet; waited for when the process stops. */
@@ -305,11 +310,13 @@ class GatewayCall implements ForwardListener {
     }
     const waitStart = gateway.clock.monotonic();
     const { bodyBytesMax, upload } = gateway.limits;
-    const read = await readBody(exchange, { bytesMax: bodyBytesMax, idleMs: upload.idleMs, totalMs: upload.bodyMs });
+    const limits = { bytesMax: bodyBytesMax, idleMs: upload.idleMs, totalMs: upload.bodyMs };
+    const read = await readBody(exchange, limits, gateway.arrivingBodies);
     const waited = gateway.clock.monotonic() - waitStart;
     this.#ownMs -= waited;
     if (read.outcome === "gone") return { gone: true };
     if (read.outcome === "too-slow") return { refused: bodyTooSlow() };
+    if (read.outcome === "no-room") return { refused: refusal("overloaded", "too much is being sent here at once; try again.") };
     if (read.outcome === "too-large") {
       return { refused: refusal("payload_too_large", `request bodies may have up to ${bodyBytesMax} bytes here.`) };
     }
