@@ -12,13 +12,16 @@ import {
   type Gateway,
   type GatewayLimits,
   createAbuseLimits,
+  createBudgetGate,
   createCallPricing,
   createUpstreams,
 } from "@/server/gateway";
-import { type SettleDoor, createSettleDoor } from "@/server/ledger";
+import { type Ledger, type SettleDoor, createLedger, createSettleDoor } from "@/server/ledger";
+import { createBudgetBook, createDecisionLog } from "@/server/budget";
+import { createHoldLearner } from "@/server/metering";
 import { createGatewayMetrics } from "@/server/metrics";
 import { initFromEnv } from "@/server/org";
-import { ListPriceBook, type PriceBook, createOverrideStore, createPriceBook } from "@/server/pricing";
+import { ListPriceBook, type PriceBook, createDearestPrices, createOverrideStore, createPriceBook } from "@/server/pricing";
 
 /** Everything a process is made of, built once. */
 export type Runtime = {
@@ -30,6 +33,7 @@ export type Runtime = {
   databaseUrl: string;
   authenticator: PollingKeyAuthenticator;
   settleDoor: SettleDoor;
+  ledger: Ledger;
   priceBook: PriceBook;
   listPriceBook: ListPriceBook;
   gateway: Gateway;
@@ -88,6 +92,23 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     allowList: env.gateway.upstreamAllowlist,
     connectTimeoutMs: limits.connectMs,
   });
+  const ledger = createLedger({ connectionString: databaseUrl, clock, log });
+  ledger.start();
+  const decisionLog = createDecisionLog({ prisma, log });
+  const dearest = createDearestPrices(listPriceBook);
+  const budgets = createBudgetGate({
+    book: createBudgetBook({ prisma }),
+    ledger,
+    learner: createHoldLearner(),
+    decisionLog,
+    prices: {
+      findPrice: (query) => priceBook.findPrice(query),
+      findDearestPrice: (query) => dearest.findDearestPrice(query),
+    },
+    clock,
+    log,
+    publicUrl: () => env.publicUrl ?? `http://localhost:${env.port}`,
+  });
   const openCalls = new Map<string, number>();
   const metrics = createGatewayMetrics({
     backlog: () => settleDoor.backlog,
@@ -99,6 +120,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     authenticator,
     settleDoor,
     pricing: createCallPricing({ priceBook, overrides }),
+    budgets,
     upstreams,
     clock,
     log,
@@ -110,6 +132,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       callsPerKeyPerMinuteMax: env.gateway.callsPerKeyPerMinuteMax,
     }),
     trustedProxies: env.gateway.trustedProxies,
+    arrivingBodies: { bytes: 0, bytesMax: limits.arrivingBytesMax },
     openCalls,
     unfinished: new Set(),
     isShuttingDown: () => stopping,
@@ -124,6 +147,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     databaseUrl,
     authenticator,
     settleDoor,
+    ledger,
     priceBook,
     listPriceBook,
     gateway,
@@ -145,6 +169,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       await Promise.race([Promise.all(gateway.unfinished), sleep(DRAIN_MS, undefined, { ref: false })]);
       const unsettled = await settleDoor.drain(DRAIN_MS);
       await settleDoor.stop();
+      await ledger.stop();
+      await decisionLog.drain();
       await authenticator.stop();
       await prisma.$disconnect();
       await database.stop?.();

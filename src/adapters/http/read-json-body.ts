@@ -28,6 +28,7 @@ export async function readJsonBody(exchange: Exchange, { optional }: { optional:
   if (read.outcome === "gone") throw new CallerGone();
   if (read.outcome === "too-slow") throw new ServiceError("bad_request", "The body did not arrive in time.");
   if (read.outcome === "too-large") throw new ServiceError("payload_too_large", "The body is larger than 1 MiB.");
+  if (read.outcome === "no-room") throw new ServiceError("overloaded", "Too much is being sent here at once. Try again.");
   const bytes = read.body;
   if (bytes.length === 0 && optional) return { bytes, value: {} };
   assertJson(contentType);

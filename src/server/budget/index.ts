@@ -8,8 +8,10 @@ export {
   type UnpricedPolicy,
 } from "./budget-book";
 export { getKeyOfCaller, type KeyOfCaller } from "./budgets-of-key";
+export { createBudget } from "./create";
 export { createDecisionLog, type Decision, type DecisionLog } from "./decision-log";
 export { decisionSnapshot, DecisionSnapshot, type AmountsOfBudget, type SnapshotInput } from "./decision-snapshot";
+export { deleteBudget } from "./delete";
 export {
   budgetInWords,
   buildDenial,
@@ -28,5 +30,7 @@ export { invalid, parsed } from "./parse-input";
 export { isTimezone, periodEdgesAt, type PeriodEdges, type PeriodRule, type ResetInterval } from "./period-edges";
 export { getPolicy, Policy } from "./policy";
 export { publicEntityId, PublicBudget } from "./public-budget";
+export { resetBudget } from "./reset";
 export { budgetSources, BudgetSources } from "./sources";
 export { budgetStatus, BudgetStatus } from "./status";
+export { updateBudget } from "./update";

@@ -4,14 +4,17 @@ import type { Clock } from "@/lib/clock";
 import { type ErrorCode, HTTP_STATUS } from "@/lib/errors";
 import { newSpanId, publicId, uuidv7 } from "@/lib/ids";
 import type { Logger } from "@/lib/logger";
+import type { NanoUsd } from "@/lib/money";
 import type { Authentication, KeyAuthenticator, KeyIdentity } from "@/server/api-key";
 import type { CostEventRecord, EventStatus } from "@/server/events";
 import type { SettleDoor } from "@/server/ledger";
 import type { GatewayMetrics } from "@/server/metrics";
 import type { AbuseLimits } from "./abuse-limits";
+import type { BudgetGate, GateAnswer } from "./budget-gate";
 import { type CallAttribution, attributionOf } from "./attribution-of-call";
 import { clientAddress } from "./client-address";
 import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
+import { EventBoundary } from "./event-boundary";
 import type { Exchange } from "./exchange";
 import { type ForwardFailure, type ForwardListener, type ForwardTimeouts, type Forwarded, forward } from "./forward";
 import { type CallPricing, type CallToPrice, type PricedCall, UNCHARGED, UNPRICED } from "./price-call";
@@ -32,6 +35,7 @@ import { FORWARDED_METHODS, type Refusal, bodyTooSlow, refusal, refusalBody, ref
 import { type Credentials, headersToForward, namesRawKey, readCredentials } from "./request-headers";
 import { type UpstreamHead, asciiJson, readUpstreamHead, withoutHeader } from "./response-headers";
 import { violatedRestriction } from "./restrictions";
+import { type GuardedHold, StreamGuard } from "./stream-guard";
 import { type Trace, traceOf } from "./trace";
 import type { Upstream, Upstreams } from "./upstreams";
 
@@ -40,6 +44,8 @@ export const API_VERSION = "2026-04-01";
 export type GatewayLimits = {
   /** Bodies that are read into memory. */
   bodyBytesMax: number;
+  /** All bodies together, as long as they are on their way in: callers that do not finish must not fill the memory. */
+  arrivingBytesMax: number;
   /** Bodies that are streamed through (files). */
   fileBytesMax: number;
   /** For a new connection to the provider, name look-up and TLS included. */
@@ -55,6 +61,7 @@ export type GatewayLimits = {
 
 export const DEFAULT_GATEWAY_LIMITS: GatewayLimits = {
   bodyBytesMax: 64 * 1024 * 1024,
+  arrivingBytesMax: 1024 * 1024 * 1024,
   fileBytesMax: 512 * 1024 * 1024,
   connectMs: 10_000,
   timeouts: { headersMs: 15 * 60_000, bodyMs: 10 * 60_000 },
@@ -67,6 +74,7 @@ export type Gateway = {
   authenticator: KeyAuthenticator;
   settleDoor: SettleDoor;
   pricing: CallPricing;
+  budgets: BudgetGate;
   upstreams: Upstreams;
   clock: Clock;
   log: Logger;
@@ -75,6 +83,8 @@ export type Gateway = {
   abuse: AbuseLimits;
   /** CIDR ranges whose word on the caller's address is taken. */
   trustedProxies: readonly string[];
+  /** Bytes of request bodies that are not complete yet, over all calls. */
+  arrivingBodies: { bytes: number; readonly bytesMax: number };
   /** Calls open by key id, for `maxConcurrent`. */
   openCalls: Map<string, number>;
   /** Calls whose event is not durable yet; waited for when the process stops. */
@@ -93,7 +103,7 @@ const isPromise = <T>(value: T | Promise<T>): value is Promise<T> => value insta
 
 /**
  * One call from the caller's first byte to its settled event, top to bottom:
- * authenticate → read → restrict → forward → meter while relaying → settle.
+ * authenticate → read → restrict → reserve → forward → meter while relaying → settle.
  * Resolves when the call's event is durable (or when none is due). Never rejects.
  */
 export function handleCall(exchange: Exchange, gateway: Gateway): Promise<void> {
@@ -147,11 +157,20 @@ class GatewayCall implements ForwardListener {
   #remover: StreamUsageRemover | undefined;
   #callerGone = false;
   #holdsSlot = false;
+  /** Set where budgets apply and money is held for this call. */
+  #held: Extract<GateAnswer, { outcome: "held" }> | undefined;
+  #estimate: NanoUsd | null = null;
+  #budgetHeaders: readonly string[] = [];
+  /** Watches a stream that started on less than its bound; its events are then handed on whole, so that it can be cut between two. */
+  #guard: StreamGuard | undefined;
+  #boundary: EventBoundary | undefined;
+  #isCut = false;
   #timer: NodeJS.Timeout | undefined;
 
   #ownMs = 0;
   #authMs = 0;
   #parseMs = 0;
+  #reserveMs = 0;
   #dispatchedAt: number | undefined;
   #firstByteAt: number | undefined;
   #upstreamEndedAt: number | undefined;
@@ -252,6 +271,8 @@ class GatewayCall implements ForwardListener {
     if (refused) return refused;
     const loading = gateway.pricing.prepare(identity);
     if (loading) await loading;
+    const overBudget = await this.#reserve(body.bytes);
+    if (overBudget) return overBudget;
     if (exchange.aborted) {
       this.#ending = { status: "cancelled", denialCode: null, httpStatus: null };
       return undefined;
@@ -305,11 +326,13 @@ class GatewayCall implements ForwardListener {
     }
     const waitStart = gateway.clock.monotonic();
     const { bodyBytesMax, upload } = gateway.limits;
-    const read = await readBody(exchange, { bytesMax: bodyBytesMax, idleMs: upload.idleMs, totalMs: upload.bodyMs });
+    const limits = { bytesMax: bodyBytesMax, idleMs: upload.idleMs, totalMs: upload.bodyMs };
+    const read = await readBody(exchange, limits, gateway.arrivingBodies);
     const waited = gateway.clock.monotonic() - waitStart;
     this.#ownMs -= waited;
     if (read.outcome === "gone") return { gone: true };
     if (read.outcome === "too-slow") return { refused: bodyTooSlow() };
+    if (read.outcome === "no-room") return { refused: refusal("overloaded", "too much is being sent here at once; try again.") };
     if (read.outcome === "too-large") {
       return { refused: refusal("payload_too_large", `request bodies may have up to ${bodyBytesMax} bytes here.`) };
     }
@@ -355,6 +378,82 @@ class GatewayCall implements ForwardListener {
     return undefined;
   }
 
+  /** Holds money in every budget that applies, or says why the call may not be made. Nothing has been sent yet. */
+  async #reserve(bytes: Buffer | undefined): Promise<Refusal | undefined> {
+    const { clock, budgets } = this.#gateway;
+    const identity = this.#identity!;
+    const attribution = this.#attribution!;
+    const startedAt = clock.monotonic();
+    const asked = budgets.admit({
+      callId: this.#eventId,
+      identity,
+      customerId: attribution.customerId,
+      sessionId: attribution.sessionId,
+      tags: attribution.tags,
+      provider: this.#upstream!.name,
+      model: this.#facts?.model ?? null,
+      hold: {
+        dialect: this.#upstream!.dialect,
+        provider: this.#upstream!.name,
+        method: this.#exchange.method,
+        endpoint: this.#endpoint,
+        body: bytes,
+        facts: this.#facts ?? NO_FACTS,
+        orgId: identity.orgId,
+        atMs: this.#createdAtMs,
+      },
+      draft: () => this.#event({ identity, metered: undefined, ending: UNDER_WAY, pricing: UNCHARGED }),
+    });
+    const answer = isPromise(asked) ? await asked : asked;
+    this.#reserveMs = clock.monotonic() - startedAt;
+    switch (answer.outcome) {
+      case "unlimited":
+        return undefined;
+      case "denied":
+        this.#estimate = answer.estimate;
+        this.#budgetHeaders = answer.headers;
+        return answer.refused;
+      case "held":
+        this.#held = answer;
+        this.#estimate = answer.estimate;
+        this.#budgetHeaders = answer.headers;
+        if (answer.warnings.length > 0) this.#attribution = { ...attribution, warnings: [...attribution.warnings, ...answer.warnings] };
+        if (answer.reduced) this.#watch(answer.hold as GuardedHold);
+        return undefined;
+    }
+  }
+
+  #watch(hold: GuardedHold): void {
+    this.#boundary = new EventBoundary();
+    this.#guard = new StreamGuard({
+      callId: this.#eventId,
+      hold,
+      model: this.#facts?.model,
+      choices: this.#facts?.choices ?? 1,
+      ledger: this.#gateway.budgets.ledger,
+      onCut: () => this.#cut(),
+      onRoom: () => this.#forwarded?.resume(),
+    });
+  }
+
+  /** No budget has more for this stream: it ends in the provider's own way, and the provider is told to stop. */
+  #cut(): void {
+    if (this.#isCut || this.#ending) return;
+    this.#isCut = true;
+    const refused = refusal("budget_exceeded", "a budget is used up, so this answer ends here.");
+    this.#ending = { status: "interrupted", denialCode: refused.code, httpStatus: this.#upstreamStatus ?? null };
+    this.#forwarded!.abort();
+    if (!this.#answered || this.#callerGone) return;
+    const { code, message, details } = refused;
+    const sequenceNumber = this.#meter?.result().nextSequenceNumber;
+    const text = this.#provider.inBandError({
+      endpoint: this.#endpoint,
+      denial: { status: refused.status, code, message, details, requestId: this.requestId },
+      ...(sequenceNumber === undefined ? {} : { sequenceNumber }),
+    });
+    this.#exchange.end(Buffer.from(text));
+  }
+
   #dispatch(
     location: { path: string; query: string },
     credentials: Extract<Credentials, { ok: true }>,
@@ -376,7 +475,7 @@ class GatewayCall implements ForwardListener {
       rawHeaders: exchange.rawHeaders,
       composite: credentials.composite,
       decodable: DECODABLE_ENCODINGS,
-      identityOnly: this.#usageAdded,
+      identityOnly: this.#usageAdded || this.#guard !== undefined,
     });
     const length = exchange.header("content-length");
     if (stream && length !== undefined) rawHeaders.push("content-length", length);
@@ -431,6 +530,8 @@ class GatewayCall implements ForwardListener {
     }
     if (status < 300 && this.#facts && this.#endpoint.class !== "free") {
       this.#meter = this.#provider.meter({ endpoint: this.#endpoint, contentType: head.contentType, facts: this.#facts });
+      const guard = this.#guard;
+      if (guard) this.#meter.watchText((piece) => guard.add(piece, this.#gateway.clock.now()));
     }
     if (status < 300) this.#readLaterUsage(head);
     if ((this.#meter || this.#laterReader) && head.contentEncoding !== undefined && head.contentEncoding !== "identity") {
@@ -441,6 +542,7 @@ class GatewayCall implements ForwardListener {
       this.#remover = new StreamUsageRemover();
       passed = withoutHeader(passed, "content-length");
     }
+    if (this.#guard) passed = withoutHeader(passed, "content-length");
     if (this.#callerGone) return;
     this.#ownMs += this.#gateway.clock.monotonic() - receivedAt;
     this.#exchange.writeHead(status, passed.concat(this.#ownHeaders(head.serverTiming)), sendable(statusText));
@@ -466,8 +568,16 @@ class GatewayCall implements ForwardListener {
   onData(chunk: Buffer): boolean {
     if (this.#decoder) this.#decoder.push(chunk);
     else this.#read(chunk);
-    const out = this.#remover ? this.#remover.push(chunk) : chunk;
-    if (this.#callerGone || !this.#answered || out.length === 0) return true;
+    let out = this.#remover ? this.#remover.push(chunk) : chunk;
+    if (this.#boundary && out.length > 0) out = this.#boundary.push(out);
+    const flows = this.#handOn(out);
+    // Looked at after what was read is handed on: the money for that is held already.
+    const hasRoom = this.#guard === undefined || this.#isCut || this.#guard.check();
+    return flows && hasRoom;
+  }
+
+  #handOn(out: Uint8Array): boolean {
+    if (this.#callerGone || !this.#answered || this.#isCut || out.length === 0) return true;
     if (this.#exchange.write(out)) return true;
     this.#timer = setTimeout(() => this.#exchange.destroy(), this.#gateway.limits.stallMs);
     this.#exchange.onDrain(() => {
@@ -481,9 +591,9 @@ class GatewayCall implements ForwardListener {
     this.#upstreamEndedAt = this.#gateway.clock.monotonic();
     clearTimeout(this.#timer);
     try {
-      if (this.#answered && !this.#callerGone) {
-        const rest = this.#remover?.end();
-        this.#exchange.end(rest && rest.length > 0 ? rest : undefined);
+      if (this.#answered && !this.#callerGone && !this.#isCut) {
+        const rest = this.#rest();
+        this.#exchange.end(rest.length > 0 ? rest : undefined);
       }
     } finally {
       // Whatever breaks here, the call must end: its slot and its event hang on it.
@@ -501,6 +611,12 @@ class GatewayCall implements ForwardListener {
     }
   }
 
+  /** What was held back on its way to the caller. */
+  #rest(): Buffer {
+    const rest = this.#remover?.end() ?? EMPTY;
+    return this.#boundary ? Buffer.concat([this.#boundary.push(rest), this.#boundary.end()]) : rest;
+  }
+
   #answerFailure(failure: ForwardFailure): void {
     const { log } = this.#gateway;
     log.warn(
@@ -508,8 +624,8 @@ class GatewayCall implements ForwardListener {
       `upstream ${failure.kind}`,
     );
     if (this.#answered) {
-      const rest = this.#remover?.end();
-      if (rest && rest.length > 0) this.#exchange.write(rest);
+      const rest = this.#rest();
+      if (rest.length > 0) this.#exchange.write(rest);
       this.#exchange.destroy();
       this.#ending = { status: "interrupted", denialCode: null, httpStatus: this.#upstreamStatus ?? null };
       return;
@@ -571,7 +687,7 @@ class GatewayCall implements ForwardListener {
   #ownHeaders(providerTiming: string | undefined): string[] {
     const { traceId } = this.#trace ?? { traceId: "" };
     const ttfb = this.#firstByteAt !== undefined ? this.#firstByteAt - this.#dispatchedAt! : 0;
-    const timing = `auth;dur=${this.#authMs.toFixed(2)}, parse;dur=${this.#parseMs.toFixed(2)}, reserve;dur=0.00, ttfb;dur=${ttfb.toFixed(2)}`;
+    const timing = `auth;dur=${this.#authMs.toFixed(2)}, parse;dur=${this.#parseMs.toFixed(2)}, reserve;dur=${this.#reserveMs.toFixed(2)}, ttfb;dur=${ttfb.toFixed(2)}`;
     const headers = [
       "X-NullSpend-Trace-Id",
       traceId,
@@ -584,6 +700,7 @@ class GatewayCall implements ForwardListener {
       "Server-Timing",
       providerTiming === undefined ? timing : `${timing}, ${providerTiming}`,
     ];
+    if (this.#budgetHeaders.length > 0) headers.push(...this.#budgetHeaders);
     const attribution = this.#attribution;
     if (!attribution) return headers;
     if (attribution.sessionEcho !== null) headers.push("X-NullSpend-Session", attribution.sessionEcho);
@@ -604,11 +721,27 @@ class GatewayCall implements ForwardListener {
     if (this.#holdsSlot) this.#releaseSlot(identity.keyId);
     const metered = await this.#metered();
     const ending = this.#ending ?? this.#endingOfAnswer(metered);
-    const pricing = await this.#price(metered, identity, ending);
+    const pricing = this.#chargeOf(await this.#price(metered, identity, ending));
     const event = this.#event({ identity, metered, ending, pricing });
     this.#gateway.metrics.observeCall(event);
-    await this.#gateway.settleDoor.settle({ event });
+    if (this.#held) this.#gateway.budgets.ledger.forget(this.#eventId);
+    await this.#gateway.settleDoor.settle(this.#held ? { event, budgets: { held: true } } : { event });
     await Promise.all(this.#laterSettled);
+  }
+
+  /** What budgets are charged, where that is not simply the cost. */
+  #chargeOf(pricing: PricedCall): PricedCall {
+    const held = this.#held;
+    if (!held) return pricing;
+    if (this.#isCut && this.#guard) {
+      // The provider may have made more than was read before it was stopped: all that is charged, and it was held.
+      const cost = this.#guard.costUpperBound;
+      return { ...pricing, costNano: cost, chargedNano: cost, costBasis: "bounded", costBreakdown: null, lines: null };
+    }
+    if (pricing.costNano === null && held.ceiling !== null) return { ...pricing, chargedNano: held.ceiling };
+    if (pricing.costBasis !== "bounded" || pricing.costNano === null || pricing.costNano <= held.estimate || held.reduced) return pricing;
+    // Two upper bounds of one call: the one that was held is the closer one.
+    return { ...pricing, costNano: held.estimate, chargedNano: held.estimate, costBreakdown: null, lines: null };
   }
 
   /** An event of its own, whose id makes it the only one of its kind: whoever asks again, here or elsewhere, changes nothing. */
@@ -720,8 +853,8 @@ class GatewayCall implements ForwardListener {
       serviceTier: metered?.usage?.serviceTier ?? metered?.serviceTier ?? this.#facts?.serviceTier ?? null,
       endpoint: this.#endpoint.name,
       ...pricing,
-      estimatedNano: null,
-      budgetStatus: "none",
+      estimatedNano: this.#estimate,
+      budgetStatus: this.#held ? "approved" : this.#estimate !== null ? "denied" : "none",
       stopReason: metered?.stopReason ?? null,
       toolCalls: metered && metered.toolCalls.length > 0 ? metered.toolCalls : null,
       toolName: null,
@@ -773,6 +906,11 @@ function isJsonContentType(contentType: string): boolean {
 /** Beyond ASCII the bytes of a reason phrase are no longer known, and control characters Node would refuse; no client needs either. */
 const sendable = (statusText: string): string | undefined => (/^[\t\x20-\x7e]*$/.test(statusText) ? statusText : undefined);
 
+const EMPTY = Buffer.alloc(0);
+/** Of calls whose body is not read. */
+const NO_FACTS: RequestFacts = { stream: false, choices: 1, asksStreamUsage: false, thinksUnseen: false, background: false };
+/** How a call stands until it is settled: what its hold's draft says. */
+const UNDER_WAY: Ending = { status: "interrupted", denialCode: null, httpStatus: null };
 const PRICE_RETRY_MS = 1_000;
 const PRICE_FAILURES_MAX = 3;
 /** Stands for the model of calls that name none. */

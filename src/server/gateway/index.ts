@@ -6,3 +6,4 @@ export { DEFAULT_NODE_EXCHANGE_LIMITS, NodeExchange, type NodeExchangeLimits } f
 export { type CallPricing, createCallPricing } from "./price-call";
 export { RouteExchange } from "./route-adapter";
 export { type Upstream, type Upstreams, createUpstreams } from "./upstreams";
+export { type BudgetGate, createBudgetGate } from "./budget-gate";

@@ -1,12 +1,23 @@
 import type { Exchange } from "./exchange";
 
-export type ReadBody = { outcome: "read"; body: Buffer } | { outcome: "too-large" } | { outcome: "too-slow" } | { outcome: "gone" };
+export type ReadBody =
+  | { outcome: "read"; body: Buffer }
+  | { outcome: "too-large" }
+  | { outcome: "too-slow" }
+  | { outcome: "no-room" }
+  | { outcome: "gone" };
 
 /**
  * Reads the whole request body, counting while reading: a body past the limit is refused before it is held in memory. One that
  * trickles in is given up, or callers that never finish would fill the memory with what they have sent so far.
+ *
+ * @param arriving what all bodies that are not complete yet hold together; past its limit this one is refused.
  */
-export function readBody(exchange: Exchange, limits: { bytesMax: number; idleMs: number; totalMs: number }): Promise<ReadBody> {
+export function readBody(
+  exchange: Exchange,
+  limits: { bytesMax: number; idleMs: number; totalMs: number },
+  arriving: { bytes: number; readonly bytesMax: number } = { bytes: 0, bytesMax: Infinity },
+): Promise<ReadBody> {
   const { bytesMax, idleMs, totalMs } = limits;
   const { body } = exchange;
   const declared = exchange.header("content-length");
@@ -28,6 +39,7 @@ export function readBody(exchange: Exchange, limits: { bytesMax: number; idleMs:
     );
     const finish = (result: ReadBody): void => {
       clearInterval(watch);
+      arriving.bytes -= length;
       body.off("data", onData).off("end", onEnd).off("error", onGone).off("close", onGone);
       // A stream without an error listener would take the process down when the connection breaks later.
       body.on("error", () => {});
@@ -36,8 +48,10 @@ export function readBody(exchange: Exchange, limits: { bytesMax: number; idleMs:
     };
     const onData = (chunk: Buffer): void => {
       length += chunk.length;
+      arriving.bytes += chunk.length;
       lastAt = performance.now();
       if (length > bytesMax) finish({ outcome: "too-large" });
+      else if (arriving.bytes > arriving.bytesMax) finish({ outcome: "no-room" });
       else chunks.push(chunk);
     };
     const onEnd = (): void => finish({ outcome: "read", body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length) });

@@ -11,6 +11,9 @@ export type Refusal = {
   details: Readonly<Record<string, unknown>> | null;
   /** Where it depends on the moment when a retry can help. */
   retryAfterSeconds?: number;
+  /** Of a denial by a budget, which decides its own: `x-should-retry`, `retry-after` and our mark. */
+  headers?: readonly string[];
+  upgradeUrl?: string;
 };
 
 export function refusal(code: ErrorCode, message: string, details: Readonly<Record<string, unknown>> | null = null): Refusal {
@@ -52,6 +55,7 @@ export function bodyTooSlow(): Refusal {
 const NOT_A_DENIAL: ReadonlySet<ErrorCode> = new Set(["upstream_unreachable", "upstream_timeout"]);
 
 export function refusalHeaders(refused: Refusal): string[] {
+  if (refused.headers) return [...refused.headers];
   // A body that arrives in time may be accepted, whatever its code says of others.
   const headers = refused.status === TOO_SLOW_STATUS ? [] : [...(RETRY_HEADERS[refused.code] ?? [])];
   if (!NOT_A_DENIAL.has(refused.code)) headers.push("X-NullSpend-Denied", "1");
@@ -62,6 +66,7 @@ export function refusalHeaders(refused: Refusal): string[] {
 }
 
 export function refusalBody(provider: Provider, refused: Refusal, requestId: string): Buffer {
-  const shape: DenialShape = { status: refused.status, code: refused.code, message: refused.message, details: refused.details, requestId };
+  const { status, code, message, details, upgradeUrl } = refused;
+  const shape: DenialShape = { status, code, message, details, requestId, ...(upgradeUrl === undefined ? {} : { upgradeUrl }) };
   return Buffer.from(provider.errorBody(shape));
 }

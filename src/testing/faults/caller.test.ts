@@ -253,6 +253,36 @@ describe("the caller's side", () => {
     }
   });
 
+  it("F11: callers who together send more than there is room for are 503, and the room is free again when they have gone", async () => {
+    const small = await startGatewayServer({ fake: gateway.fake, database: gateway.database, limits: { arrivingBytesMax: 150_000 } });
+    try {
+      const bytes = requestBytes({
+        port: small.port,
+        target: "/v1/chat/completions",
+        headers: small.headers(),
+        body: chat({ padding: "p".repeat(90_000) }),
+      });
+      const first = await RawConnection.connect({ port: small.port });
+      await first.send(bytes.subarray(0, -10));
+      await eventually(
+        () => small.runtime.gateway.arrivingBodies.bytes,
+        (count) => count > 80_000,
+      );
+      const second = await RawConnection.connect({ port: small.port });
+      await second.send(bytes.subarray(0, -10));
+      const answer = await second.response({ method: "POST" });
+      expect(answer.status).toBe(503);
+      expect(answer.header("retry-after")).toBe("1");
+      await first.send(bytes.subarray(-10));
+      expect((await first.response({ method: "POST" })).status).toBe(200);
+      expect(small.runtime.gateway.arrivingBodies.bytes).toBe(0);
+      first.socket.destroy();
+      second.socket.destroy();
+    } finally {
+      await small.close();
+    }
+  });
+
   it("F11: a body shorter than announced reaches nobody", async () => {
     const connection = await open();
     await connection.send(

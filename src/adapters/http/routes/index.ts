@@ -1,10 +1,12 @@
 import { openApiDocument } from "../openapi";
 import { publicRoute, type Route } from "../route";
 import { auditLogRoutes } from "./audit-log";
+import { budgetRoutes } from "./budgets";
 import { costEventRoutes } from "./cost-events";
 import { decisionRoutes } from "./decisions";
 import { freezeRoutes } from "./freezes";
 import { keyRoutes } from "./keys";
+import { mcpRoutes } from "./mcp";
 import { policyRoutes } from "./policy";
 import { priceRoutes } from "./prices";
 import { serviceRoutes } from "./service";
@@ -32,9 +34,11 @@ export const routes: readonly Route[] = [
   ...costEventRoutes,
   ...keyRoutes,
   ...priceRoutes,
+  ...budgetRoutes,
   ...freezeRoutes,
   ...decisionRoutes,
   ...policyRoutes,
+  ...mcpRoutes,
   ...toolCostRoutes,
   ...auditLogRoutes,
   ...serviceRoutes,

@@ -97,6 +97,8 @@ export type Metered = {
 export interface ResponseMeter {
   /** A piece of the (decoded) body, cut anywhere. */
   push(chunk: Uint8Array): void;
+  /** Tells each piece of visible output as it is read: for streams that have to be counted while they pass. */
+  watchText(listener: (piece: string) => void): void;
   /** No more bytes will come. */
   end(): void;
   /** May be asked at any time; cheap only at the end. */

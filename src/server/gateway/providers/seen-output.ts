@@ -10,6 +10,8 @@ export class VisibleText {
   #pieces: string[] = [];
   #characters = 0;
   #dropped = 0;
+  /** Hears each piece as it comes. */
+  listener: ((piece: string) => void) | undefined;
 
   get dropped(): number {
     return this.#dropped;
@@ -18,6 +20,7 @@ export class VisibleText {
   /** Anything but text is no output that could be counted. */
   add(piece: unknown): void {
     if (typeof piece !== "string" || piece === "") return;
+    this.listener?.(piece);
     const room = TEXT_CHARACTERS_MAX - this.#characters;
     if (piece.length > room) this.#dropped += piece.length - room;
     if (room <= 0) return;

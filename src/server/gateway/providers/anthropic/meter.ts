@@ -65,6 +65,10 @@ export class AnthropicMeter implements ResponseMeter {
     this.#reader.end();
   }
 
+  watchText(listener: (piece: string) => void): void {
+    this.#text.listener = listener;
+  }
+
   result(): Metered {
     const { form } = this.#reader;
     if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);

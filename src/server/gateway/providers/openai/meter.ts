@@ -135,6 +135,10 @@ export class OpenaiMeter implements ResponseMeter {
     this.#reader.end();
   }
 
+  watchText(listener: (piece: string) => void): void {
+    this.#text.listener = listener;
+  }
+
   result(): Metered {
     const { form } = this.#reader;
     if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);
