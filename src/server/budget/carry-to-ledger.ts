@@ -11,13 +11,13 @@ export async function carryToLedger(
   { ctx, budget, before }: { ctx: Ctx; budget: StoredBudget; before?: StoredBudget },
 ): Promise<void> {
   const endsAt = await periodEndOf(tx, { ctx, budget });
-  await tx.$executeRaw`SELECT apply_budget_change(${budget.id}::uuid, ${before?.maxNano ?? null}::bigint, ${endsAt}::timestamptz)`;
+  await tx.$executeRaw`SELECT apply_budget_change(${ctx.principal.orgId}::uuid, ${budget.id}::uuid, ${before?.maxNano ?? null}::bigint, ${endsAt}::timestamptz)`;
 }
 
 /** Ends the running period of a budget now and begins the next one, which ends where the calendar says. */
 export async function resetInLedger(tx: Prisma.TransactionClient, { ctx, budget }: { ctx: Ctx; budget: StoredBudget }): Promise<void> {
   const endsAt = await periodEndOf(tx, { ctx, budget });
-  await tx.$executeRaw`SELECT reset_budget(${budget.id}::uuid, ${endsAt}::timestamptz)`;
+  await tx.$executeRaw`SELECT reset_budget(${ctx.principal.orgId}::uuid, ${budget.id}::uuid, ${endsAt}::timestamptz)`;
 }
 
 async function periodEndOf(tx: Prisma.TransactionClient, { ctx, budget }: { ctx: Ctx; budget: StoredBudget }): Promise<Date | null> {

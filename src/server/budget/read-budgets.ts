@@ -90,11 +90,9 @@ export async function readBudgets(
         ORDER BY bb.starts_at DESC LIMIT 1
       ) balance ON TRUE
       LEFT JOIN LATERAL (
-        -- The sixty buckets that end with now; older ones are still in the ring until a call turns it on.
         SELECT CASE WHEN v.cool_until > clock_timestamp() THEN v.cool_until END AS cool_until,
-          (SELECT coalesce(sum(v.buckets[(bucket % 60) + 1]), 0)::bigint
-           FROM generate_series(greatest(floor(extract(epoch FROM clock_timestamp()) * 60 / v.window_seconds)::bigint - 59, v.head - 59, 0),
-             v.head) AS bucket) AS current
+          velocity_sum(v.buckets, v.head,
+            velocity_bucket(floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint, v.window_seconds)) AS current
         FROM budget_velocity v WHERE v.budget_id = b.id AND v.org_id = b.org_id
       ) velocity ON TRUE
       WHERE b.org_id = ${orgId}::uuid AND b.deleted_at IS NULL

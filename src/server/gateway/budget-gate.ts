@@ -15,7 +15,7 @@ import {
 } from "@/server/budget";
 import type { KeyIdentity } from "@/server/api-key";
 import type { CostEventRecord } from "@/server/events";
-import type { Ledger, LimitState } from "@/server/ledger";
+import type { Ledger, LimitState, Settlement } from "@/server/ledger";
 import {
   type BoundedHold,
   type Hold,
@@ -55,7 +55,14 @@ export type GateAnswer =
       headers: string[];
       warnings: string[];
     }
-  | { outcome: "denied"; refused: Refusal; estimate: NanoUsd | null; headers: string[] };
+  | {
+      outcome: "denied";
+      refused: Refusal;
+      estimate: NanoUsd | null;
+      headers: string[];
+      /** What the settlement says of it, where a limit refused the call. */
+      denial?: Settlement["denial"];
+    };
 
 export interface BudgetGate {
   /** Synchronous where the organisation has no limits, which costs a call nothing. */
@@ -251,7 +258,10 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
         limits.flatMap(({ kind, budget: each, balanceId }) => (kind === "budget" && balanceId !== null ? [[each.id, balanceId]] : [])),
       ),
     });
-    return denied(denial, sized.bound, budgetHeaders(limits));
+    return {
+      ...denied(denial, sized.bound, budgetHeaders(limits)),
+      denial: { balanceId: by.balanceId, details: denial.details },
+    };
   }
 
   return { admit, observe: (call) => learner.observe(call), ledger };
@@ -260,7 +270,7 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
 const boundOf = (hold: Hold): NanoUsd =>
   hold.outcome === "bounded" ? hold.bound : hold.outcome === "unpriced" && hold.ceiling ? hold.ceiling.bound : ZERO_NANO;
 
-function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): GateAnswer {
+function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): Extract<GateAnswer, { outcome: "denied" }> {
   const refused: Refusal = {
     code: denial.code,
     status: denial.status,

@@ -7,7 +7,7 @@ import type { Logger } from "@/lib/logger";
 import type { NanoUsd } from "@/lib/money";
 import type { Authentication, KeyAuthenticator, KeyIdentity } from "@/server/api-key";
 import type { CostEventRecord, EventStatus } from "@/server/events";
-import type { SettleDoor } from "@/server/ledger";
+import type { SettleDoor, Settlement } from "@/server/ledger";
 import type { GatewayMetrics } from "@/server/metrics";
 import type { AbuseLimits } from "./abuse-limits";
 import type { BudgetGate, GateAnswer } from "./budget-gate";
@@ -159,6 +159,7 @@ class GatewayCall implements ForwardListener {
   #holdsSlot = false;
   /** Set where budgets apply and money is held for this call. */
   #held: Extract<GateAnswer, { outcome: "held" }> | undefined;
+  #denial: Settlement["denial"];
   #estimate: NanoUsd | null = null;
   #budgetHeaders: readonly string[] = [];
   /** Watches a stream that started on less than its bound; its events are then handed on whole, so that it can be cut between two. */
@@ -412,6 +413,7 @@ class GatewayCall implements ForwardListener {
       case "denied":
         this.#estimate = answer.estimate;
         this.#budgetHeaders = answer.headers;
+        this.#denial = answer.denial;
         return answer.refused;
       case "held":
         this.#held = answer;
@@ -725,7 +727,11 @@ class GatewayCall implements ForwardListener {
     const event = this.#event({ identity, metered, ending, pricing });
     this.#gateway.metrics.observeCall(event);
     if (this.#held) this.#gateway.budgets.ledger.forget(this.#eventId);
-    await this.#gateway.settleDoor.settle(this.#held ? { event, budgets: { held: true } } : { event });
+    await this.#gateway.settleDoor.settle({
+      event,
+      ...(this.#held && { budgets: { held: true } }),
+      ...(this.#denial && { denial: this.#denial }),
+    });
     await Promise.all(this.#laterSettled);
   }
 

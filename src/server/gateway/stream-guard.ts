@@ -14,7 +14,7 @@ export type GuardedHold = BoundedHold & { cut: NonNullable<BoundedHold["cut"]> }
 export class StreamGuard {
   readonly #callId: string;
   readonly #hold: GuardedHold;
-  readonly #ledger: Pick<Ledger, "extend">;
+  readonly #ledger: Pick<Ledger, "extendTo">;
   readonly #output: MeteredOutput;
   #held: NanoUsd;
   #asking = false;
@@ -27,7 +27,7 @@ export class StreamGuard {
     hold: GuardedHold;
     model: string | undefined;
     choices: number;
-    ledger: Pick<Ledger, "extend">;
+    ledger: Pick<Ledger, "extendTo">;
     /** No budget has more: the stream has to end here. */
     onCut: () => void;
     /** A stream that was held back may go on. */
@@ -71,17 +71,20 @@ export class StreamGuard {
   async #ask(needed: NanoUsd): Promise<void> {
     this.#asking = true;
     const short = needed > this.#held ? needed - this.#held : 0n;
-    // A full step first; where that is not there, half of it, and so on down to what is needed now: money that is there is not refused.
-    for (let extra = short + this.#step(); ; extra = short + (extra - short) / 2n) {
-      const amount = nanoUsd(extra);
-      if (await this.#ledger.extend(this.#callId, amount)) {
-        this.#held = nanoUsd(this.#held + amount);
+    // A full step first; where that is not there, all that is, if it is enough for now: money that is there is not refused.
+    for (let extra = short + this.#step(); ;) {
+      const total = nanoUsd(this.#held + extra);
+      const answer = await this.#ledger.extendTo(this.#callId, total);
+      if (answer.outcome === "extended") {
+        this.#held = total;
         break;
       }
-      if (extra - short < this.#step() / 64n) {
+      const room = answer.outcome === "short" && answer.room < extra ? answer.room : 0n;
+      if (room === 0n || room < short) {
         this.#exhausted = true;
         break;
       }
+      extra = room;
     }
     this.#asking = false;
     const now = this.#needed();

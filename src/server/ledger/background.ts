@@ -7,13 +7,13 @@ import type { LedgerConnection } from "./ledger-connection";
 /** What the ledger does without being asked. Any number of processes may do all of it at once: each effect happens once. */
 export type Background = {
   /** Settles the holds of calls whose process is gone, as far as they are overdue by the database's clock. Answers how many. */
-  expireStale(): Promise<number>;
+  expireStale: () => Promise<number>;
   /** Closes breakers whose cooldown is over and tells so. Answers how many. */
-  recoverVelocity(): Promise<number>;
+  recoverVelocity: () => Promise<number>;
   /** Opens the periods that have begun of budgets whose last one is over, so that a reset is told without a call. Answers how many. */
-  rollOverPeriods(): Promise<number>;
+  rollOverPeriods: () => Promise<number>;
   /** Forgets what expired long ago. */
-  forgetExpired(): Promise<number>;
+  forgetExpired: () => Promise<number>;
 };
 
 type DueRow = {

@@ -117,8 +117,9 @@ export function withoutDetails(event: CostEventRecord): CostEventRecord {
   };
 }
 
-/** For `JSON.stringify`: no text that Postgres would refuse. */
-export const storable = (_key: string, value: unknown): unknown => (typeof value === "string" ? text(value, ID_LENGTH_MAX) : value);
+/** For `JSON.stringify`: no text that Postgres would refuse, and amounts as text. */
+export const storable = (_key: string, value: unknown): unknown =>
+  typeof value === "string" ? text(value, ID_LENGTH_MAX) : typeof value === "bigint" ? value.toString() : value;
 
 const plain = (value: string): string => value.replace(/[^\w./:-]/g, "_").slice(0, 100);
 

@@ -17,20 +17,20 @@ export type ExtendResult =
 /** What happens to holds between their making and their settlement. */
 export type Holds = {
   /** Makes sure that each of a call's balances holds at least this much: all of them, or none grows. */
-  extendTo(callId: string, totalNano: NanoUsd): Promise<ExtendResult>;
+  extendTo: (callId: string, totalNano: NanoUsd) => Promise<ExtendResult>;
   /** Renews a hold until `forget`. */
-  keep(callId: string): void;
-  forget(callId: string): void;
+  keep: (callId: string) => void;
+  forget: (callId: string) => void;
   /** Gives back the hold of a call that was never sent, whether or not it was made; tried until the database answers. */
-  release(call: { callId: string; orgId: string }): void;
+  release: (call: { callId: string; orgId: string }) => void;
   /** Renews what is kept, once. */
-  renew(): Promise<void>;
+  renew: () => Promise<void>;
   /** Releases that the database has not confirmed. */
   readonly releasing: number;
   readonly kept: number;
   /** Resolves when nothing is to be released any more, or after `timeoutMs`. */
-  drain(timeoutMs: number): Promise<void>;
-  stop(): void;
+  drain: (timeoutMs: number) => Promise<void>;
+  stop: () => void;
 };
 
 type Extension = { callId: string; totalNano: NanoUsd; deadlineMs: number; resolve: (result: ExtendResult) => void };

@@ -9,7 +9,7 @@ export type Settlement = {
    */
   budgets?: { held: true } | { held: false; balanceIds: readonly bigint[] };
   /** Of a call that a limit refused: the balance that did it (null: a velocity window), and what others are told beside the event. */
-  denial?: { balanceId: bigint | null; details?: Readonly<Record<string, string | number | boolean | null>> };
+  denial?: { balanceId: bigint | null; details?: Readonly<Record<string, unknown>> };
 };
 
 /** `deduplicated`: a reported cost that this organisation had told before; `id` is then the earlier event's. */
