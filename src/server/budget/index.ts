@@ -25,6 +25,7 @@ export {
 export { getBudget, listBudgets } from "./find";
 export { getDecision, PublicDecision } from "./get-decision";
 export { CreateBudgetInput, ListBudgetsInput, UpdateBudgetInput } from "./input";
+export { amountsOfLimits, balanceIdsOfLimits, stoppedByLimit, type HeldLimit } from "./limit-states";
 export { isBudgetApplicable, type BudgetedCall, type BudgetEntityType, type BudgetScope } from "./matching";
 export { invalid, parsed } from "./parse-input";
 export { isTimezone, periodEdgesAt, type PeriodEdges, type PeriodRule, type ResetInterval } from "./period-edges";

@@ -2,20 +2,22 @@ import type { Clock } from "@/lib/clock";
 import type { Logger } from "@/lib/logger";
 import { type NanoUsd, ZERO_NANO, nanoToMicrodollars, nanoUsd } from "@/lib/money";
 import {
-  type AmountsOfBudget,
   type BudgetBook,
   type DecisionLog,
   type Denial,
   type HeldBudget,
-  type StoppedBy,
+  type HeldLimit,
+  amountsOfLimits,
+  balanceIdsOfLimits,
   buildDenial,
   buildFrozenDenial,
   decisionSnapshot,
   publicEntityId,
+  stoppedByLimit,
 } from "@/server/budget";
 import type { KeyIdentity } from "@/server/api-key";
 import type { CostEventRecord } from "@/server/events";
-import type { Ledger, LimitState, Settlement } from "@/server/ledger";
+import type { Ledger, Settlement } from "@/server/ledger";
 import {
   type BoundedHold,
   type Hold,
@@ -221,14 +223,13 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
     return learner.expect({ keyId: call.identity.keyId, model: call.model, inputBytes: call.hold.body?.byteLength ?? 0, bound });
   }
 
-  function deny(call: GatedCall, sized: Exclude<Sized, { refused: Refusal }>, by: LimitState, limits: readonly LimitState[]): GateAnswer {
+  function deny(call: GatedCall, sized: Exclude<Sized, { refused: Refusal }>, by: HeldLimit, limits: readonly HeldLimit[]): GateAnswer {
     const { identity, customerId } = call;
-    // The budgets went into the ledger as HeldBudget and come out as they went in.
-    const budget = by.budget as HeldBudget;
+    const { budget } = by;
     const affordable = affordableTokens(sized.hold, limits);
     const denial = buildDenial({
       budget,
-      stoppedBy: stoppedBy(by, { call, bound: sized.bound, nowMs: clock.now() }),
+      stoppedBy: stoppedByLimit(by, { sessionId: call.sessionId, bound: sized.bound, nowMs: clock.now() }),
       estimateNano: sized.bound,
       affordableOutputTokens: affordable,
       decisionId: call.callId,
@@ -251,12 +252,10 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
         estimateNano: sized.bound,
         estimateLines: sized.hold?.explain() ?? ["the call has no price"],
         affordableOutputTokens: affordable,
-        budgets: amountsOf(limits),
+        budgets: amountsOfLimits(limits),
         deniedBudgetId: budget.id,
       }),
-      balanceIds: new Map(
-        limits.flatMap(({ kind, budget: each, balanceId }) => (kind === "budget" && balanceId !== null ? [[each.id, balanceId]] : [])),
-      ),
+      balanceIds: balanceIdsOfLimits(limits),
     });
     return {
       ...denied(denial, sized.bound, budgetHeaders(limits)),
@@ -282,69 +281,26 @@ function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): Ex
   return { outcome: "denied", refused, estimate, headers };
 }
 
-function stoppedBy(by: LimitState, { call, bound, nowMs }: { call: GatedCall; bound: NanoUsd; nowMs: number }): StoppedBy {
-  const { limit: limitNano, spent: spentNano, reserved: reservedNano } = by;
-  switch (by.kind) {
-    case "budget":
-      return { kind: "budget", limitNano, spentNano, reservedNano, resetsAtMs: by.endsAtMs };
-    case "session":
-      return { kind: "session", sessionId: call.sessionId ?? "", limitNano, spentNano, reservedNano };
-    case "velocity": {
-      const velocity = by.budget.velocity!;
-      const isOpen = by.coolUntilMs !== null && by.coolUntilMs > nowMs;
-      // A call that just tripped the breaker waits out the whole cooldown; one larger than the window never fits.
-      const trips = !isOpen && bound <= limitNano;
-      return {
-        kind: "velocity",
-        limitNano,
-        currentNano: spentNano,
-        windowSeconds: velocity.windowSeconds,
-        cooldownSeconds: isOpen ? (by.coolUntilMs! - nowMs) / 1000 : trips ? velocity.cooldownSeconds : null,
-      };
-    }
-  }
-}
-
-function affordableTokens(hold: BoundedHold | null, limits: readonly LimitState[]): number | null {
+function affordableTokens(hold: BoundedHold | null, limits: readonly HeldLimit[]): number | null {
   if (!hold) return null;
-  const rooms = limits.filter(({ budget, kind }) => kind !== "velocity" && (budget as HeldBudget).policy !== "warn").map(roomOf);
+  const rooms = limits.filter(({ budget, kind }) => kind !== "velocity" && budget.policy !== "warn").map(roomOf);
   if (rooms.length === 0) return null;
   const least = rooms.reduce((a, b) => (a < b ? a : b));
   return least <= 0n ? 0 : outputTokensAffordable(hold, nanoUsd(least));
 }
 
-const roomOf = ({ limit, spent, reserved }: LimitState): bigint => limit - spent - reserved;
-const isOver = (state: LimitState): boolean =>
-  state.kind === "budget" && (state.budget as HeldBudget).policy === "warn" && roomOf(state) < 0n;
-
-/** One entry per budget, with its session and its velocity window beside it. */
-function amountsOf(limits: readonly LimitState[]): AmountsOfBudget[] {
-  return limits
-    .filter(({ kind }) => kind === "budget")
-    .map((state) => {
-      const session = limits.find(({ kind, budget }) => kind === "session" && budget === state.budget);
-      const velocity = limits.find(({ kind, budget }) => kind === "velocity" && budget === state.budget);
-      return {
-        budget: state.budget as HeldBudget,
-        limitNano: state.limit,
-        spentNano: state.spent,
-        reservedNano: state.reserved,
-        resetsAtMs: state.endsAtMs,
-        ...(session && { session: { limitNano: session.limit, spentNano: session.spent, reservedNano: session.reserved } }),
-        ...(velocity && { velocity: { currentNano: velocity.spent, coolUntilMs: velocity.coolUntilMs } }),
-      };
-    });
-}
+const roomOf = ({ limit, spent, reserved }: HeldLimit): bigint => limit - spent - reserved;
+const isOver = (state: HeldLimit): boolean => state.kind === "budget" && state.budget.policy === "warn" && roomOf(state) < 0n;
 
 /** `X-NullSpend-Budget-…` of the tightest budget (CONTRACT §5); of several as tight, the first by id. */
-function budgetHeaders(limits: readonly LimitState[]): string[] {
-  let tightest: LimitState | undefined;
+function budgetHeaders(limits: readonly HeldLimit[]): string[] {
+  let tightest: HeldLimit | undefined;
   for (const state of limits) {
     if (state.kind !== "budget") continue;
     if (!tightest || roomOf(state) < roomOf(tightest)) tightest = state;
   }
   if (!tightest) return [];
-  const { entityType, entityId } = tightest.budget as HeldBudget;
+  const { entityType, entityId } = tightest.budget;
   const room = roomOf(tightest);
   const micros = (amount: bigint): string => String(nanoToMicrodollars(nanoUsd(amount)));
   const headers = [
