@@ -4,6 +4,7 @@ import { ServiceError } from "@/lib/errors";
 import type { LogFields, Logger } from "@/lib/logger";
 import { nanoToMicrodollars } from "@/lib/money";
 import type { CostEventRecord } from "@/server/events/cost-event";
+import { arrayLiteral } from "./array-literal";
 import { createBatchQueue } from "./batch";
 import { isToldDenial } from "./told-denials";
 import { eventRow, storable, withoutDetails, type EventRow } from "./event-row";
@@ -245,7 +246,7 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
     const duplicates = await connection.query<DuplicateRow>(SETTLE_CALLS, [
       `[${rows.map(({ json }) => json).join(",")}]`,
       rows.length,
-      rows.filter(({ budgets }) => budgets?.held).map(({ event }) => event.id),
+      arrayLiteral(rows.filter(({ budgets }) => budgets?.held).map(({ event }) => event.id)),
       denialsOf(rows),
     ]);
     if (duplicates.some(({ stored_id }) => stored_id === null)) throw new LedgerError("busy", "an earlier report was deleted meanwhile");
