@@ -169,8 +169,14 @@ function breakdown(value: CostBreakdown | null) {
   };
 }
 
-function receiptLine({ unit, quantity, unitPricePico, amountPico }: ReceiptLine) {
-  return { unit, quantity, unitPricePico: unitPricePico.toString(), amountPico: amountPico.toString() };
+function receiptLine({ unit, model, quantity, unitPricePico, amountPico }: ReceiptLine) {
+  return {
+    unit,
+    model: model === undefined ? undefined : text(model, NAME_LENGTH_MAX),
+    quantity,
+    unitPricePico: unitPricePico.toString(),
+    amountPico: amountPico.toString(),
+  };
 }
 
 function toolCall({ name, id }: ToolCall): ToolCall {
