@@ -371,6 +371,18 @@ describe("a tool's call", () => {
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(90);
   });
 
+  test("that nobody reports has its hold given back, and is charged when it is reported after all", async () => {
+    const { id } = await post({ maxBudgetMicrodollars: 30 });
+    const answer = await check();
+    await database.pool.query("UPDATE reservation SET lease_until = now() - interval '1 second' WHERE org_id = $1", [org.orgId]);
+    await server.deps.ledger.sweep();
+    expect(await get(id)).toMatchObject({ reservedMicrodollars: 0, spendMicrodollars: 0, remainingMicrodollars: 30 });
+    const event = { ...TOOL, reservationId: reservationOf(answer), costMicrodollars: 20 };
+    await events([event]);
+    await events([event]);
+    expect((await get(id)).spendMicrodollars).toBe(20);
+  });
+
   test("that was never checked is charged all the same", async () => {
     const { id } = await post({ maxBudgetMicrodollars: 10 });
     await events([{ ...TOOL, costMicrodollars: 25 }]);
