@@ -17,7 +17,7 @@ import {
   createUpstreams,
 } from "@/server/gateway";
 import { type Ledger, type SettleDoor, createLedger, createSettleDoor } from "@/server/ledger";
-import { createBudgetBook, createDecisionLog } from "@/server/budget";
+import { type BudgetBook, type DecisionLog, createBudgetBook, createDecisionLog } from "@/server/budget";
 import { createHoldLearner } from "@/server/metering";
 import { createGatewayMetrics } from "@/server/metrics";
 import { initFromEnv } from "@/server/org";
@@ -34,6 +34,8 @@ export type Runtime = {
   authenticator: PollingKeyAuthenticator;
   settleDoor: SettleDoor;
   ledger: Ledger;
+  budgetBook: BudgetBook;
+  decisionLog: DecisionLog;
   priceBook: PriceBook;
   listPriceBook: ListPriceBook;
   gateway: Gateway;
@@ -96,8 +98,9 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   ledger.start();
   const decisionLog = createDecisionLog({ prisma, log });
   const dearest = createDearestPrices(listPriceBook);
+  const budgetBook = createBudgetBook({ prisma });
   const budgets = createBudgetGate({
-    book: createBudgetBook({ prisma }),
+    book: budgetBook,
     ledger,
     learner: createHoldLearner(),
     decisionLog,
@@ -148,6 +151,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     authenticator,
     settleDoor,
     ledger,
+    budgetBook,
+    decisionLog,
     priceBook,
     listPriceBook,
     gateway,

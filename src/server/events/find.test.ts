@@ -54,7 +54,7 @@ describe("an event", () => {
       actionId,
       costNano: nanoUsd(42_001n),
       estimatedNano: nanoUsd(1_500_000n),
-      lines: [{ unit: "input", quantity: 120, unitPricePico: picoUsd(150_000n), amountPico: picoUsd(18_000_000n) }],
+      lines: [{ unit: "input", model: "gpt-image-1", quantity: 120, unitPricePico: picoUsd(150_000n), amountPico: picoUsd(18_000_000n) }],
       toolCalls: [{ name: "search", id: null }],
       tags: { team: "a" },
     });
@@ -72,7 +72,7 @@ describe("an event", () => {
       chargedMicrodollars: 42,
       estimatedCostMicrodollars: 1_500,
       costBreakdown: { input: 18, cached: 0, cacheWrite: 0, output: 24, reasoning: 0, tools: 0 },
-      lines: [{ unit: "input", quantity: 120, unitPrice: "0.00000015", amount: "0.000018" }],
+      lines: [{ unit: "input", model: "gpt-image-1", quantity: 120, unitPrice: "0.00000015", amount: "0.000018" }],
       toolCalls: [{ name: "search", id: null }],
       tags: { team: "a" },
       overheadMs: 0.7,

@@ -51,6 +51,7 @@ export const PublicCostEvent = z
       .array(
         z.object({
           unit: z.string(),
+          model: z.string().optional().meta({ description: "Where the line is of another model than the one that answered." }),
           quantity: z.number(),
           unitPrice: usd.meta({ description: "Dollars for one unit, an exact decimal." }),
           amount: usd.meta({ description: "quantity × unitPrice in dollars, exact; the cost is their sum, rounded up once." }),
@@ -97,6 +98,7 @@ const StoredBreakdown = z.object({
 const StoredLines = z.array(
   z.object({
     unit: z.string(),
+    model: z.string().optional(),
     // A quantity that is no number was written as null.
     quantity: z.number().nullable(),
     unitPricePico: z.coerce.bigint(),
@@ -150,8 +152,9 @@ export function toPublicCostEvent(row: CostEventRow): PublicCostEvent {
       tools: micros(breakdown.tools),
     },
     lines:
-      stored(StoredLines, row.lines)?.map(({ unit, quantity, unitPricePico, amountPico }) => ({
+      stored(StoredLines, row.lines)?.map(({ unit, model, quantity, unitPricePico, amountPico }) => ({
         unit,
+        ...(model !== undefined && { model }),
         quantity: quantity ?? 0,
         unitPrice: picoToUsdString(unitPricePico),
         amount: picoToUsdString(amountPico),

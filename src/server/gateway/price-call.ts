@@ -6,12 +6,13 @@ import {
   countTokens,
   estimateInputTokens,
   inputTokensTotal,
+  limitsOfModel,
   outputTokensTotal,
 } from "@/server/metering";
 import type { CostEventRecord } from "@/server/events";
 import type { KeyIdentity } from "@/server/api-key";
 import { type OverrideStore, type PriceBook, priceUsage } from "@/server/pricing";
-import type { Endpoint, Metered, RequestFacts } from "./providers";
+import type { Endpoint, Metered, ProviderName, RequestFacts } from "./providers";
 
 /** The money part of a cost event. */
 export type PricedCall = Pick<
@@ -48,6 +49,8 @@ export type CallToPrice = {
   orgId: string;
   configVersion: bigint;
   provider: string;
+  /** The protocol spoken there. */
+  dialect: ProviderName;
   endpoint: Endpoint;
   method: string;
   facts: RequestFacts | undefined;
@@ -64,9 +67,6 @@ export interface CallPricing {
   /** What a forwarded call that was not answered with an error costs. */
   price(call: CallToPrice): PricedCall | Promise<PricedCall>;
 }
-
-/** No request asks for more than this in one answer; stands in where neither the caller nor the price book sets a cap. */
-const OUTPUT_TOKENS_ANY_MODEL = 128_000;
 
 export function createCallPricing(input: { priceBook: PriceBook; overrides: OverrideStore }): CallPricing {
   const { priceBook, overrides } = input;
@@ -150,26 +150,38 @@ const WITHOUT_OUTPUT_TEXT: ReadonlySet<string> = new Set(["embeddings", "audio/t
 /**
  * The provider told no usage, or not the last word of it: what was delivered is counted, what it did tell is kept. The result is
  * `counted` when all the output there was passed through us, else `bounded`: an upper bound, with thinking that nobody saw taken
- * at the cap the caller set (CONTRACT §7).
+ * at the cap the caller set, else at the model's (CONTRACT §7).
  */
 async function countedQuantities(call: CallToPrice): Promise<{ quantities: UsageQuantities; basis: "counted" | "bounded" }> {
   const { metered, facts, endpoint } = call;
   const told = metered?.usage;
   const model = told?.model ?? metered?.model ?? facts?.model;
   const input = told ? told.quantities : await countedInput(call, model);
-  const sawEverything = metered !== undefined && metered.terminal && facts?.thinksUnseen !== true;
+  const thinksUnseen = metered?.thought ?? facts?.thinksUnseen === true;
+  const sawEverything = metered !== undefined && metered.terminal && !thinksUnseen;
   const basis = sawEverything && !call.callerLeft ? "counted" : "bounded";
   if (WITHOUT_OUTPUT_TEXT.has(endpoint.name)) return { quantities: input, basis };
 
   // A token is at least one character's worth where the text itself was too long to keep.
   const visible = metered ? (await countTokens(metered.visibleText, model)) + (metered.visibleCharactersDropped ?? 0) : 0;
   const delivered = Math.max(visible, told ? outputTokensTotal(told.quantities) : 0);
-  const outputCap = Math.min(Number.MAX_SAFE_INTEGER, (facts?.outputTokensMax ?? OUTPUT_TOKENS_ANY_MODEL) * (facts?.choices ?? 1));
-  // A whole answer (not a stream) that never came may have been produced to its end.
-  const mayHaveMore = metered === undefined || facts?.thinksUnseen === true || (facts?.stream !== true && !metered.terminal);
-  const output = !sawEverything && mayHaveMore ? Math.max(delivered, outputCap) : delivered;
+  const output = mayHaveMore({ call, thinksUnseen }) ? Math.max(delivered, outputCap(call, model)) : delivered;
   const { reasoning: _inOutput, ...rest } = { ...input, ...metered?.billedItems };
   return { quantities: { ...rest, output }, basis };
+}
+
+/** Whether there may be output that did not pass us. A whole answer (not a stream) that never came may have been produced to its end. */
+function mayHaveMore({ call: { metered, facts }, thinksUnseen }: { call: CallToPrice; thinksUnseen: boolean }): boolean {
+  return metered === undefined || thinksUnseen || (facts?.stream !== true && !metered.terminal);
+}
+
+function outputCap({ facts, dialect }: CallToPrice, model: string | undefined): number {
+  const limits = limitsOfModel(dialect, model);
+  const told = facts?.outputTokensMax;
+  const budget = facts?.thinkingBudget ?? 0;
+  // The cap is on thinking and text together. A budget above it is only taken with interleaved thinking, where it comes on top.
+  const perChoice = told === undefined ? limits.outputTokensMax : budget >= told ? told + budget : told;
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.min(perChoice, limits.contextWindow) * (facts?.choices ?? 1));
 }
 
 async function countedInput(call: CallToPrice, model: string | undefined): Promise<UsageQuantities> {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { nanoUsd } from "@/lib/money";
+import { nanoUsd, picoUsd } from "@/lib/money";
 import type { CostEventRecord } from "@/server/events/cost-event";
 import { createTestDatabase, type TestDatabase } from "@/testing/database";
 import { createApiKey, createOrganisation } from "@/testing/factories";
@@ -46,6 +46,10 @@ describe("settle", () => {
       apiKeyId: randomUUID(),
       keyName: "the key",
       userId: randomUUID(),
+      lines: [
+        { unit: "input", quantity: 120, unitPricePico: picoUsd(150_000n), amountPico: picoUsd(18_000_000n) },
+        { unit: "output", model: "gpt-image-1", quantity: 40, unitPricePico: picoUsd(600_000n), amountPico: picoUsd(24_000_000n) },
+      ],
     });
     await newDoor().settle({ event });
     const row = await database.prisma.costEvent.findUniqueOrThrow({ where: { orgId_id: { orgId, id: event.id } } });

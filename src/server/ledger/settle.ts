@@ -142,8 +142,8 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
       return Promise.reject(stopped());
     }
     const promise = new Promise<SettleResult>((resolve, reject) => {
-      const row = eventRow(event, clock, budgets);
-      queue.push({ ...row, event, budgets, denial, bytes: row.json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
+      const { json, lockKey } = eventRow(event, clock, budgets);
+      queue.push({ json, lockKey, event, budgets, denial, bytes: json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
     });
     // Most callers do not wait for the result; the failure is in the log and must not end the process.
     promise.catch(() => {});

@@ -21,6 +21,7 @@ export {
   type HoldLearner,
   type HoldRefusalCode,
   MeteredOutput,
+  type ModelLimits,
   type MeteredOutputOptions,
   type RefusedHold,
   type SettledCall,
@@ -29,6 +30,8 @@ export {
   computeHold,
   costWithOutput,
   createHoldLearner,
+  limitsOfModel,
   outputTokensAffordable,
+  thinksByDefault,
   tightenHold,
 } from "./hold";

@@ -26,6 +26,7 @@ beforeAll(async () => {
       orgId: org.orgId,
       configVersion,
       provider,
+      dialect: "openai",
       endpoint: { class: "priced", name: "chat/completions", body: "json" },
       method: "POST",
       facts: undefined,

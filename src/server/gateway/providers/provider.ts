@@ -79,6 +79,11 @@ export type Metered = {
   visibleCharactersDropped?: number;
   /** Items in the output that are billed by the call, seen so far; once usage is told they are in it. */
   billedItems?: Pick<UsageQuantities, BilledItem>;
+  /**
+   * Anthropic announces thinking by a block of its own, even where none of its text is shown: true once one came, false when output
+   * came without. Undefined: the answer does not tell, or not yet.
+   */
+  thought?: boolean;
   /** The provider's id of this request, where the body names it (errors of Anthropic). */
   requestId?: string;
   /** The id of the answer itself: `chatcmpl-…`, `resp_…`, `msg_…`. */

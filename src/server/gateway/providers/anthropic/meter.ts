@@ -37,6 +37,7 @@ export class AnthropicMeter implements ResponseMeter {
   #usage: JsonObject | undefined;
   #isOutputTold = false;
   #isOutputFinal = false;
+  #thought: boolean | undefined;
   #webSearchesSeen = 0;
   #codeExecutionsSeen = 0;
   #model: string | undefined;
@@ -102,6 +103,7 @@ export class AnthropicMeter implements ResponseMeter {
       visibleText: usageComplete ? "" : this.#text.toString(),
       visibleCharactersDropped: !usageComplete && this.#text.dropped > 0 ? this.#text.dropped : undefined,
       billedItems,
+      thought: this.#thought,
       requestId: this.#requestId,
       responseId: this.#responseId,
       stopReason: this.#stopReason,
@@ -178,7 +180,12 @@ export class AnthropicMeter implements ResponseMeter {
 
   /** A block of a message, or the start of one in a stream, when its text is still empty. */
   #readBlock(index: string, block: JsonObject): void {
+    this.#thought ??= false;
     switch (block["type"]) {
+      case "thinking":
+      case "redacted_thinking":
+        this.#thought = true;
+        break;
       case "tool_use":
       case "mcp_tool_use":
         this.#toolCalls.add(index, block["name"], block["id"]);

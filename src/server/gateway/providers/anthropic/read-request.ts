@@ -1,3 +1,4 @@
+import { thinksByDefault } from "@/server/metering";
 import { compileJsonPaths } from "@/server/metering/json-scanner";
 import type { Endpoint, ReadRequestResult, RequestFacts } from "../provider";
 import { UNREAD_FACTS, definedOnly, factsOrIssues, readJsonRequest, sessionIdOf } from "../request-fields";
@@ -28,16 +29,17 @@ export function readAnthropicRequest(endpoint: Endpoint, body: Uint8Array): Read
   if (!request.ok) return request;
   const { fields } = request;
   fields.expectObject("thinking");
+  const model = fields.text("model");
   const thinking = fields.text("thinking.type");
   const facts = definedOnly<RequestFacts>({
-    model: fields.text("model"),
+    model,
     stream: fields.flag("stream") ?? false,
     serviceTier: fields.text("service_tier"),
     outputTokensMax: fields.count("max_tokens", 0),
     choices: 1,
     asksStreamUsage: false,
     // What is shown of thinking is a summary, or nothing; all of it is billed.
-    thinksUnseen: thinking !== undefined && thinking !== "disabled",
+    thinksUnseen: thinking === undefined ? thinksByDefault(model) : thinking !== "disabled",
     background: false,
     reasoningEffort: fields.text("output_config.effort"),
     thinkingBudget: fields.count("thinking.budget_tokens", 0),
