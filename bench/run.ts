@@ -10,6 +10,7 @@ import { createTestDatabase } from "@/testing/database";
 import { launchProduct, type LaunchedProduct } from "@/testing/server";
 import { medianBy, type LoadOrder, type LoadResult } from "./figures";
 import { startPortkey } from "./peer-portkey";
+import { measureStreams, type StreamFigures } from "./streams";
 import { markdown, table, type Cell, type Persistence, type Report } from "./report";
 
 const { values: args } = parseArgs({
@@ -20,12 +21,14 @@ const { values: args } = parseArgs({
     only: { type: "string" },
     peer: { type: "string" },
     wrk: { type: "boolean", default: false },
+    streams: { type: "boolean", default: false },
     "no-write": { type: "boolean", default: false },
   },
 });
 const seconds = Number(args.seconds);
 const rounds = Number(args.rounds);
-const connectionCounts = args.connections.split(",").map(Number);
+// Empty: streams only.
+const connectionCounts = args.connections.split(",").filter(Boolean).map(Number);
 const here = import.meta.dirname;
 
 /** Something that takes the load. */
@@ -199,10 +202,15 @@ function cpuSeconds(pid: number): number | undefined {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-function rssMiB(pid: number): number | undefined {
+function residentBytes(pid: number): number | undefined {
   const { stdout } = spawnSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" });
   const kibibytes = Number(stdout?.trim());
-  return kibibytes > 0 ? Math.round(kibibytes / 1024) : undefined;
+  return kibibytes > 0 ? kibibytes * 1024 : undefined;
+}
+
+function rssMiB(pid: number): number | undefined {
+  const bytes = residentBytes(pid);
+  return bytes === undefined ? undefined : Math.round(bytes / 2 ** 20);
 }
 
 /** Waits until every answered call has its event, and says how long the last ones took. */
@@ -218,6 +226,7 @@ async function waitForEvents(target: Target, answered: number): Promise<Persiste
 }
 
 const cells: Cell[] = [];
+let streams: StreamFigures[] = [];
 const persistence: Persistence[] = [];
 const idle: Report["idle"] = [];
 const targets: Target[] = [];
@@ -256,6 +265,10 @@ try {
     }
     console.error(`${connections} connections done`);
   }
+  if (args.streams) {
+    const measured = targets.map((target) => ({ ...target, residentBytes: () => residentBytes(target.pid) }));
+    streams = await measureStreams(measured, (what) => console.error(`${what} done`));
+  }
   for (const target of targets) {
     if (target.countEvents) persistence.push(await waitForEvents(target, answered.get(target) ?? 0));
   }
@@ -275,6 +288,7 @@ const report: Report = {
   rounds,
   loadAverage: os.loadavg()[0]!,
   cells,
+  streams,
   persistence,
   idle,
 };

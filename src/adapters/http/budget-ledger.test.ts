@@ -334,6 +334,9 @@ describe("a tool's call", () => {
         database.prisma.costEvent.findMany({ where: { orgId: org.orgId }, select: { status: true, denialCode: true, chargedNano: true } }),
       )
       .toEqual([{ status: "denied", denialCode: "budget_exceeded", chargedNano: 0n }]);
+    const told = await database.prisma.outboxEvent.findMany({ where: { orgId: org.orgId }, orderBy: { type: "asc" } });
+    expect(told.map(({ type }) => type)).toEqual(["budget.exceeded", "request.blocked"]);
+    expect(told[1]!.payload).toMatchObject({ reason: "budget_exceeded", model: "github/search", details: { budget_id: id } });
   });
 
   test("is denied 402 where the key says so, and 423 while it is frozen", async () => {
@@ -345,6 +348,9 @@ describe("a tool's call", () => {
       body: { entityType: "api_key", entityId: `ns_key_${key.keyId}`, reason: "leaked" },
     });
     expect(await check({}, key)).toMatchObject({ status: 423, json: { error: { code: "frozen" } } });
+    await expect
+      .poll(() => database.prisma.outboxEvent.findMany({ where: { orgId: org.orgId, type: "request.blocked" } }))
+      .toContainEqual(expect.objectContaining({ payload: expect.objectContaining({ reason: "frozen" }) }));
   });
 
   test("must name what its key requires, and says what it costs where nobody else does", async () => {

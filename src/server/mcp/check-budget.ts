@@ -69,7 +69,10 @@ export async function checkToolBudget(
   await loadBudgets(caller.orgId, dependencies);
   const freeze = dependencies.budgetBook.frozen(caller.orgId, call);
   if (freeze) {
-    return deny(asked, buildFrozenDenial(freeze, { upgradeUrl: null, customerId: call.customerId }), dependencies);
+    return deny(
+      { asked, denial: buildFrozenDenial(freeze, { upgradeUrl: null, customerId: call.customerId }), balanceId: null },
+      dependencies,
+    );
   }
   const answer = await holdForTool({ draft, call, sessionId, amountNano: estimateNano }, dependencies);
   switch (answer.outcome) {
@@ -124,11 +127,14 @@ function denyByBudget(asked: Asked, denied: ToolHoldDenied, dependencies: McpDep
     deniedBudgetId: budget.id,
   });
   dependencies.decisionLog.record({ orgId: caller.orgId, eventId: draft.id, snapshot, balanceIds: balanceIdsOfLimits(limits) });
-  return deny(asked, denial, dependencies);
+  return deny({ asked, denial, balanceId: by.balanceId }, dependencies);
 }
 
-/** A denied call has its event too, without cost. */
-async function deny({ draft }: Asked, denial: Denial, { settleDoor }: McpDependencies): Promise<never> {
+/** A denied call has its event too, without cost. It is told to others with that, and not waited for. */
+async function deny(
+  { asked: { draft }, denial, balanceId }: { asked: Asked; denial: Denial; balanceId: bigint | null },
+  { settleDoor }: McpDependencies,
+): Promise<never> {
   const event: CostEventRecord = {
     ...draft,
     status: "denied",
@@ -138,6 +144,6 @@ async function deny({ draft }: Asked, denial: Denial, { settleDoor }: McpDepende
     costNano: nanoUsd(0n),
     chargedNano: nanoUsd(0n),
   };
-  if (settleDoor.accepting) void settleDoor.settle({ event });
+  if (settleDoor.accepting) void settleDoor.settle({ event, denial: { balanceId, details: denial.details } });
   throw new DenialError({ ...denial, message: denial.message.charAt(0).toUpperCase() + denial.message.slice(1) });
 }
