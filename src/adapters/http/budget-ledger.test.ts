@@ -155,6 +155,11 @@ describe("editing", () => {
     const { id } = await post({ maxBudgetMicrodollars: 1000, velocityLimitMicrodollars: 10 });
     expect((await hold(8)).outcome).toBe("held");
     expect(await get(id)).toMatchObject({ velocityCurrentMicrodollars: 8, velocityCoolUntil: null });
+    const turn = (buckets: number) =>
+      database.prisma.budgetVelocity.updateMany({ where: { orgId: org.orgId }, data: { head: { increment: buckets } } });
+    await turn(-61);
+    expect(await get(id)).toMatchObject({ velocityCurrentMicrodollars: 0 });
+    await turn(61);
     expect((await hold(8)).outcome).toBe("denied");
     const tripped = await get(id);
     expect(Date.parse(tripped.velocityCoolUntil!)).toBeGreaterThan(Date.now());
