@@ -41,6 +41,8 @@ type Target = {
   /** Set where events are written: how many there are. */
   countEvents?: () => Promise<number>;
   product?: LaunchedProduct;
+  /** Somebody else's gateway. */
+  isPeer?: true;
   stop(): Promise<void>;
 };
 
@@ -143,7 +145,7 @@ if (args.peer === "portkey") {
     id: "portkey",
     start: async () => {
       const peer = await startPortkey({ upstreamPort: upstream.port });
-      return { name: `Portkey gateway ${peer.version}, nothing recorded`, path: "/v1/chat/completions", ...peer };
+      return { name: `Portkey gateway ${peer.version}, nothing recorded`, path: "/v1/chat/completions", isPeer: true, ...peer };
     },
   });
 }
@@ -243,7 +245,18 @@ try {
   const count = (target: Target, result: LoadResult): void => {
     answered.set(target, (answered.get(target) ?? 0) + result.requests);
   };
-  for (const target of targets) count(target, await measure(target, 32));
+  if (args.streams) {
+    // Others do not hand on the header that asks the provider for a stream.
+    const measured = targets
+      .filter(({ isPeer }) => !isPeer)
+      .map((target) => ({
+        ...target,
+        residentBytes: () => residentBytes(target.pid),
+        onAnswered: () => void answered.set(target, (answered.get(target) ?? 0) + 1),
+      }));
+    streams = await measureStreams(measured, (what) => console.error(`${what} done`));
+  }
+  if (connectionCounts.length > 0) for (const target of targets) count(target, await measure(target, 32));
   for (const connections of connectionCounts) {
     const taken = new Map<Target, { result: LoadResult; cpuShare: number | undefined }[]>(targets.map((target) => [target, []]));
     // Target after target within a round, so that a slow minute of the machine hits all of them.
@@ -264,10 +277,6 @@ try {
       cells.push({ target: target.name, connections, ...middle.result, errors, cpuShare: middle.cpuShare });
     }
     console.error(`${connections} connections done`);
-  }
-  if (args.streams) {
-    const measured = targets.map((target) => ({ ...target, residentBytes: () => residentBytes(target.pid) }));
-    streams = await measureStreams(measured, (what) => console.error(`${what} done`));
   }
   for (const target of targets) {
     if (target.countEvents) persistence.push(await waitForEvents(target, answered.get(target) ?? 0));

@@ -3,7 +3,16 @@ import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { percentile } from "./figures";
 
-export type StreamTarget = { name: string; port: number; path: string; headers: Record<string, string> };
+export type StreamTarget = {
+  name: string;
+  port: number;
+  path: string;
+  headers: Record<string, string>;
+  /** Memory of the process that is measured; undefined where the system does not say. */
+  residentBytes(): number | undefined;
+  /** Called for every answer, because each has an event. */
+  onAnswered(): void;
+};
 
 /** Milliseconds from the first byte sent to the last received, the median of several. */
 type BodyTimes = { sentMs: number; receivedMs: number };
@@ -71,9 +80,10 @@ function ask(input: { target: StreamTarget; agent: http.Agent; order: string; bo
         for (let at = chunk.indexOf(EVENT_START); at !== -1; at = chunk.indexOf(EVENT_START, at + 1)) events += 1;
       });
       response.on("error", reject);
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, firstByteMs, totalMs: performance.now() - startedAt, bytes, events }),
-      );
+      response.on("end", () => {
+        target.onAnswered();
+        resolve({ status: response.statusCode ?? 0, firstByteMs, totalMs: performance.now() - startedAt, bytes, events });
+      });
     });
     request.end(body);
   });
@@ -127,16 +137,16 @@ async function measureEvents(targets: readonly StreamTarget[]): Promise<Map<Stre
 
 /**
  * A thousand streams open at once, each waiting for its second event, and what the target's memory has grown by then. Memory that
- * the target already had free is not in the difference: a hundred streams go before, so that only code and pools are.
+ * the target already had free is not in the difference; a hundred streams go before, so that code and pools are not, either.
  */
-async function measureOpenStreams(target: StreamTarget, residentBytes: () => number | undefined): Promise<StreamFigures["open"]> {
+async function measureOpenStreams(target: StreamTarget): Promise<StreamFigures["open"]> {
   await openStreams(target, 100, 500);
   await sleep(1_500);
-  const before = residentBytes();
+  const before = target.residentBytes();
   let during: number | undefined;
   const errors = await openStreams(target, OPEN_STREAMS, OPEN_FOR_MS, async () => {
     await sleep(500);
-    during = residentBytes();
+    during = target.residentBytes();
   });
   const kilobytesEach = before === undefined || during === undefined ? undefined : (during - before) / OPEN_STREAMS / 1000;
   return { streams: OPEN_STREAMS, errors, kilobytesEach };
@@ -198,30 +208,31 @@ function median(values: readonly number[]): number {
   return percentile(Float64Array.from(values).sort(), 0.5);
 }
 
-/** All of it, for targets that run at the same time and take turns. */
-export async function measureStreams(
-  targets: readonly (StreamTarget & { residentBytes(): number | undefined })[],
-  progress: (what: string) => void,
-): Promise<StreamFigures[]> {
+/**
+ * All of it, for targets that run at the same time and take turns. The targets have just been started: memory that earlier load has
+ * left free would hide what streams take.
+ */
+export async function measureStreams(targets: readonly StreamTarget[], progress: (what: string) => void): Promise<StreamFigures[]> {
+  const open = new Map<StreamTarget, StreamFigures["open"]>();
+  for (const target of targets) {
+    open.set(target, await measureOpenStreams(target));
+    progress(`${OPEN_STREAMS} open streams, ${target.name}`);
+  }
   const firstBytes = await measureFirstBytes(targets);
   progress("time to first byte");
   const events = await measureEvents(targets);
   progress("events");
   const bodies = await measureBodies(targets);
   progress("bodies");
-  const figures: StreamFigures[] = [];
-  for (const target of targets) {
-    const open = await measureOpenStreams(target, () => target.residentBytes());
-    progress(`${OPEN_STREAMS} open streams, ${target.name}`);
+  return targets.map((target) => {
     const { p50Ms, p99Ms } = firstBytes.get(target)!;
-    figures.push({
+    return {
       target: target.name,
       firstByteP50Ms: p50Ms,
       firstByteP99Ms: p99Ms,
       eventsPerSecond: events.get(target)!,
-      open,
+      open: open.get(target)!,
       bodies: bodies.get(target)!,
-    });
-  }
-  return figures;
+    };
+  });
 }
