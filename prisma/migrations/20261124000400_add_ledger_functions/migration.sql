@@ -1179,6 +1179,14 @@ BEGIN
     WHERE "balance"."denied_at" IS NULL AND "denial"."event_id" = ANY ("inserted_ids");
   END IF;
 
+  IF false = ANY ("is_held") THEN
+    -- Of a hold that had expired, what its call was charged then stands for it; the hold of a tool's call was given back.
+    SELECT array_agg(CASE WHEN "line"."is_held" THEN "line"."amount" ELSE (
+      SELECT "event"."charged_nano" FROM unnest("withdrawn") AS "event" WHERE "event"."id" = "line"."call_id"
+    ) END ORDER BY "line"."n")
+    INTO "call_amounts"
+    FROM unnest("calls", "call_amounts", "is_held") WITH ORDINALITY AS "line" ("call_id", "amount", "is_held", "n");
+  END IF;
   IF "calls" IS NOT NULL OR cardinality("charged_balances") > 0 OR "denied_balances" IS NOT NULL THEN
     PERFORM "change_balances"(
       "charged_balances", "charges", "calls", "call_balances", "call_amounts", "is_held", "inserted_ids", "denied_balances", "denied_events"
@@ -1192,11 +1200,9 @@ BEGIN
       SELECT "hold"."velocity_id", "hold"."counted_at", coalesce((
         SELECT least("event"."charged_nano", 72057594037927936) FROM "cost_event" AS "event"
         WHERE "event"."org_id" = ANY ("org_ids") AND "event"."id" = "hold"."call_id" AND "event"."id" = ANY ("inserted_ids")
-      ), 0) - CASE WHEN "hold"."is_held" THEN "hold"."amount" ELSE coalesce((
-        SELECT least("event"."charged_nano", 72057594037927936) FROM unnest("withdrawn") AS "event" WHERE "event"."id" = "hold"."call_id"
-      ), 0) END AS "correction"
-      FROM unnest("calls", "call_velocities", "call_amounts", "call_counted_at", "is_held")
-        AS "hold" ("call_id", "velocity_id", "amount", "counted_at", "is_held")
+      ), 0) - least(coalesce("hold"."amount", 0), 72057594037927936) AS "correction"
+      FROM unnest("calls", "call_velocities", "call_amounts", "call_counted_at")
+        AS "hold" ("call_id", "velocity_id", "amount", "counted_at")
       WHERE "hold"."velocity_id" IS NOT NULL
     ) AS "line";
   END IF;

@@ -177,7 +177,7 @@ describe("a hard budget", () => {
   it.skipIf(!real)(`admits exactly 100 through four ledgers at once (${NEEDS_REAL_POSTGRES})`, { timeout: 60_000 }, async () => {
     const ledgers = Array.from({ length: 4 }, () => createLedger({ connectionString: database.connectionString, clock: systemClock, log }));
     try {
-      for (let round = 0; round < 10; round += 1) {
+      for (let round = 0; round < 50; round += 1) {
         const org = await made(...Array.from({ length: [1, 2, 5][round % 3]! }, () => ({ limit: nanoUsd(1_000n) })));
         const answers = await Promise.all(
           Array.from({ length: 1_000 }, (_, i) =>

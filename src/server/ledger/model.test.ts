@@ -75,15 +75,15 @@ it(`the invariants hold after each of ${HISTORIES} histories`, { timeout: 600_00
 });
 
 it("a hard budget whose limit nobody lowered is passed only by what calls were charged above their holds", () => {
-  const untouched = step.filter(
-    ({ do: what }) => !["editMax", "editKind", "editSession", "raise", "report", "reset", "endPeriod", "delete"].includes(what),
-  );
+  const untouched = step
+    .map((each) => (each.do === "reserve" ? { ...each, isTool: false } : each))
+    .filter(({ do: what }) => !["editMax", "editKind", "editSession", "raise", "report", "reset", "endPeriod", "delete"].includes(what));
   fc.assert(
     fc.property(fc.array(untouched, { maxLength: 40 }), (steps) => {
       const ledger = model();
       const calls: string[] = [];
       for (const each of steps) {
-        // A provider that keeps to the bound.
+        // A provider that keeps to the bound. No tools: their holds are given back when they expire, and what comes after has none.
         const held = each.do === "settle" ? ledger.calls.get(calls[each.call % Math.max(1, calls.length)] ?? "") : undefined;
         const amounts = held?.lines.map(({ amount }) => amount) ?? [];
         const most = amounts.reduce((least, amount) => (amount < least ? amount : least), amounts[0] ?? 0n);

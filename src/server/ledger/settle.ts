@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "@/lib/clock";
 import { ServiceError } from "@/lib/errors";
+import { failpoint } from "@/lib/failpoint";
 import type { LogFields, Logger } from "@/lib/logger";
 import { nanoToMicrodollars } from "@/lib/money";
 import type { CostEventRecord } from "@/server/events/cost-event";
@@ -243,12 +244,14 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
 
   async function send(batch: readonly Pending[]): Promise<DuplicateRow[]> {
     const rows = batch.toSorted((a, b) => (a.lockKey < b.lockKey ? -1 : a.lockKey > b.lockKey ? 1 : 0));
+    failpoint("before-settle");
     const duplicates = await connection.query<DuplicateRow>(SETTLE_CALLS, [
       `[${rows.map(({ json }) => json).join(",")}]`,
       rows.length,
       arrayLiteral(rows.filter(({ budgets }) => budgets?.held).map(({ event }) => event.id)),
       denialsOf(rows),
     ]);
+    failpoint("after-settle");
     if (duplicates.some(({ stored_id }) => stored_id === null)) throw new LedgerError("busy", "an earlier report was deleted meanwhile");
     return duplicates;
   }
