@@ -6,6 +6,7 @@ import {
   type DecisionLog,
   type Denial,
   type HeldBudget,
+  type HeldFreeze,
   type HeldLimit,
   amountsOfLimits,
   balanceIdsOfLimits,
@@ -121,7 +122,7 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
       model: call.model,
     };
     const freeze = book.frozen(identity.orgId, about);
-    if (freeze) return denied(buildFrozenDenial(freeze, { upgradeUrl: null, customerId }), null, []);
+    if (freeze) return { outcome: "denied", refused: frozenRefusal(freeze, customerId), estimate: null, headers: [] };
     if (call.hold.endpoint.class === "free") return { outcome: "unlimited" };
     const budgets = book.applicable(identity.orgId, about);
     return budgets.length === 0 ? { outcome: "unlimited" } : reserve(call, budgets);
@@ -270,7 +271,15 @@ const boundOf = (hold: Hold): NanoUsd =>
   hold.outcome === "bounded" ? hold.bound : hold.outcome === "unpriced" && hold.ceiling ? hold.ceiling.bound : ZERO_NANO;
 
 function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): Extract<GateAnswer, { outcome: "denied" }> {
-  const refused: Refusal = {
+  return { outcome: "denied", refused: refusalOf(denial), estimate, headers };
+}
+
+export function frozenRefusal(freeze: HeldFreeze, customerId: string | null): Refusal {
+  return refusalOf(buildFrozenDenial(freeze, { upgradeUrl: null, customerId }));
+}
+
+function refusalOf(denial: Denial): Refusal {
+  return {
     code: denial.code,
     status: denial.status,
     message: `NullSpend: ${denial.message}`,
@@ -278,7 +287,6 @@ function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): Ex
     headers: denial.headers,
     ...(denial.upgradeUrl === null ? {} : { upgradeUrl: denial.upgradeUrl }),
   };
-  return { outcome: "denied", refused, estimate, headers };
 }
 
 function affordableTokens(hold: BoundedHold | null, limits: readonly HeldLimit[]): number | null {
