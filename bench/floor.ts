@@ -6,7 +6,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { Pool } from "undici";
 
-const upstream = new Pool(`http://127.0.0.1:${process.argv[2]}`, { connections: 256 });
+const upstream = new Pool(`http://127.0.0.1:${process.argv[2]}`);
 
 const server = http.createServer((request, response) => {
   const pieces: Buffer[] = [];
@@ -18,7 +18,11 @@ const server = http.createServer((request, response) => {
       {
         path: request.url!,
         method: "POST",
-        headers: { "content-type": "application/json", authorization: request.headers.authorization ?? "" },
+        headers: {
+          "content-type": "application/json",
+          authorization: request.headers.authorization ?? "",
+          ...(request.headers["x-bench"] !== undefined && { "x-bench": request.headers["x-bench"] }),
+        },
         body,
       },
       {
@@ -26,11 +30,13 @@ const server = http.createServer((request, response) => {
         onResponseStart(_controller, status, headers) {
           response.writeHead(status, {
             "content-type": String(headers["content-type"]),
-            "content-length": String(headers["content-length"]),
+            ...(headers["content-length"] !== undefined && { "content-length": String(headers["content-length"]) }),
           });
         },
-        onResponseData(_controller, chunk) {
-          response.write(chunk);
+        onResponseData(controller, chunk) {
+          if (response.write(chunk)) return;
+          controller.pause();
+          response.once("drain", () => controller.resume());
         },
         onResponseEnd() {
           response.end();

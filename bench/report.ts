@@ -1,4 +1,5 @@
 import type { LoadResult } from "./figures";
+import type { StreamFigures } from "./streams";
 
 export type Cell = LoadResult & {
   target: string;
@@ -21,6 +22,8 @@ export type Report = {
   /** One-minute load average at the end. */
   loadAverage: number;
   cells: Cell[];
+  /** Empty where streams were not measured. */
+  streams: StreamFigures[];
   persistence: Persistence[];
   idle: { target: string; rssMiB: number | undefined; readyAfterMs: number }[];
 };
@@ -55,15 +58,65 @@ function rows(report: Report): string[][] {
   });
 }
 
+const STREAM_HEADER = [
+  "",
+  "target",
+  "first byte p50 ms",
+  "added",
+  "p99 ms",
+  "added",
+  "events/s",
+  "of the floor",
+  "kB per open stream",
+  "errors",
+  "1 MB sent ms",
+  "received",
+  "20 MB sent ms",
+  "received",
+];
+
+function streamRows({ streams }: Report): string[][] {
+  const [direct] = streams;
+  const floor = streams.find(({ target }) => target.startsWith("floor")) ?? direct;
+  if (!direct || !floor) return [];
+  return streams.map((each) => [
+    "",
+    each.target,
+    each.firstByteP50Ms.toFixed(2),
+    (each.firstByteP50Ms - direct.firstByteP50Ms).toFixed(2),
+    each.firstByteP99Ms.toFixed(2),
+    (each.firstByteP99Ms - direct.firstByteP99Ms).toFixed(2),
+    whole(each.eventsPerSecond),
+    `${Math.round((each.eventsPerSecond / floor.eventsPerSecond) * 100)} %`,
+    each.open.kilobytesEach === undefined ? "–" : each.open.kilobytesEach.toFixed(0),
+    `${each.open.errors} of ${whole(each.open.streams)}`,
+    ...[1, 20].flatMap((megabytes) => {
+      const times = each.bodies.get(megabytes);
+      return [times?.sentMs.toFixed(1) ?? "–", times?.receivedMs.toFixed(1) ?? "–"];
+    }),
+  ]);
+}
+
 /** For the terminal: aligned columns. */
 export function table(report: Report): string {
-  const all = [HEADER, ...rows(report)];
-  const widths = HEADER.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const lines = all.map((row) =>
+  const tables = [[HEADER, ...rows(report)]];
+  if (report.streams.length > 0) tables.push([STREAM_HEADER, ...streamRows(report)]);
+  return [...tables.flatMap((each) => [...aligned(each), ""]), ...sentences(report)].join("\n");
+}
+
+function aligned(all: readonly string[][]): string[] {
+  const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+  return all.map((row) =>
     row.map((value, column) => (column === 1 ? value.padEnd(widths[column]!) : value.padStart(widths[column]!))).join("  "),
   );
-  return [...lines, "", ...sentences(report)].join("\n");
 }
+
+const markdownTable = (header: readonly string[], body: readonly string[][]): string[] => [
+  `| ${header.join(" | ")} |`,
+  `|${header.map((_, column) => (column === 1 ? "---" : "---:")).join("|")}|`,
+  ...body.map((row) => `| ${row.join(" | ")} |`),
+  "",
+];
 
 export function markdown(report: Report): string {
   return [
@@ -73,14 +126,19 @@ export function markdown(report: Report): string {
       `${report.rounds} rounds of ${report.seconds} s per cell, target after target; the median round is shown. ` +
       `Load average at the end: ${report.loadAverage.toFixed(1)}. Read ratios, not absolute figures.`,
     "",
-    `| ${HEADER.join(" | ")} |`,
-    `|${HEADER.map((_, column) => (column === 1 ? "---" : "---:")).join("|")}|`,
-    ...rows(report).map((row) => `| ${row.join(" | ")} |`),
-    "",
+    ...(report.cells.length > 0 ? markdownTable(HEADER, rows(report)) : []),
+    ...(report.streams.length > 0 ? [...STREAMS_EXPLAINED, ...markdownTable(STREAM_HEADER, streamRows(report))] : []),
     ...sentences(report).map((sentence) => `- ${sentence}`),
     "",
   ].join("\n");
 }
+
+const STREAMS_EXPLAINED = [
+  "Streams and large bodies. First byte: of the body, streams one after another. Events: 32 streams at once, sent as fast as they are " +
+    "taken, the client being part of the figure. Open streams: a thousand at once, growth of the target's resident memory divided by " +
+    "their number. Bodies: a request with a short answer (sent), and an answer to a short request (received).",
+  "",
+];
 
 function sentences(report: Report): string[] {
   const lines: string[] = [];
@@ -92,7 +150,7 @@ function sentences(report: Report): string[] {
   for (const { target, rssMiB, readyAfterMs } of report.idle) {
     lines.push(`${target}: ${rssMiB ?? "?"} MiB resident when idle, ready ${whole(readyAfterMs)} ms after a second start.`);
   }
-  lines.push(limit(report));
+  if (report.cells.length > 0) lines.push(limit(report));
   return lines;
 }
 

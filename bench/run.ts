@@ -10,6 +10,7 @@ import { createTestDatabase } from "@/testing/database";
 import { launchProduct, type LaunchedProduct } from "@/testing/server";
 import { medianBy, type LoadOrder, type LoadResult } from "./figures";
 import { startPortkey } from "./peer-portkey";
+import { measureStreams, type StreamFigures } from "./streams";
 import { markdown, table, type Cell, type Persistence, type Report } from "./report";
 
 const { values: args } = parseArgs({
@@ -20,12 +21,14 @@ const { values: args } = parseArgs({
     only: { type: "string" },
     peer: { type: "string" },
     wrk: { type: "boolean", default: false },
+    streams: { type: "boolean", default: false },
     "no-write": { type: "boolean", default: false },
   },
 });
 const seconds = Number(args.seconds);
 const rounds = Number(args.rounds);
-const connectionCounts = args.connections.split(",").map(Number);
+// Empty: streams only.
+const connectionCounts = args.connections.split(",").filter(Boolean).map(Number);
 const here = import.meta.dirname;
 
 /** Something that takes the load. */
@@ -38,6 +41,8 @@ type Target = {
   /** Set where events are written: how many there are. */
   countEvents?: () => Promise<number>;
   product?: LaunchedProduct;
+  /** Somebody else's gateway. */
+  isPeer?: true;
   stop(): Promise<void>;
 };
 
@@ -140,7 +145,7 @@ if (args.peer === "portkey") {
     id: "portkey",
     start: async () => {
       const peer = await startPortkey({ upstreamPort: upstream.port });
-      return { name: `Portkey gateway ${peer.version}, nothing recorded`, path: "/v1/chat/completions", ...peer };
+      return { name: `Portkey gateway ${peer.version}, nothing recorded`, path: "/v1/chat/completions", isPeer: true, ...peer };
     },
   });
 }
@@ -199,10 +204,15 @@ function cpuSeconds(pid: number): number | undefined {
   return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
-function rssMiB(pid: number): number | undefined {
+function residentBytes(pid: number): number | undefined {
   const { stdout } = spawnSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" });
   const kibibytes = Number(stdout?.trim());
-  return kibibytes > 0 ? Math.round(kibibytes / 1024) : undefined;
+  return kibibytes > 0 ? kibibytes * 1024 : undefined;
+}
+
+function rssMiB(pid: number): number | undefined {
+  const bytes = residentBytes(pid);
+  return bytes === undefined ? undefined : Math.round(bytes / 2 ** 20);
 }
 
 /** Waits until every answered call has its event, and says how long the last ones took. */
@@ -218,6 +228,7 @@ async function waitForEvents(target: Target, answered: number): Promise<Persiste
 }
 
 const cells: Cell[] = [];
+let streams: StreamFigures[] = [];
 const persistence: Persistence[] = [];
 const idle: Report["idle"] = [];
 const targets: Target[] = [];
@@ -234,7 +245,18 @@ try {
   const count = (target: Target, result: LoadResult): void => {
     answered.set(target, (answered.get(target) ?? 0) + result.requests);
   };
-  for (const target of targets) count(target, await measure(target, 32));
+  if (args.streams) {
+    // Others do not hand on the header that asks the provider for a stream.
+    const measured = targets
+      .filter(({ isPeer }) => !isPeer)
+      .map((target) => ({
+        ...target,
+        residentBytes: () => residentBytes(target.pid),
+        onAnswered: () => void answered.set(target, (answered.get(target) ?? 0) + 1),
+      }));
+    streams = await measureStreams(measured, (what) => console.error(`${what} done`));
+  }
+  if (connectionCounts.length > 0) for (const target of targets) count(target, await measure(target, 32));
   for (const connections of connectionCounts) {
     const taken = new Map<Target, { result: LoadResult; cpuShare: number | undefined }[]>(targets.map((target) => [target, []]));
     // Target after target within a round, so that a slow minute of the machine hits all of them.
@@ -275,6 +297,7 @@ const report: Report = {
   rounds,
   loadAverage: os.loadavg()[0]!,
   cells,
+  streams,
   persistence,
   idle,
 };

@@ -20,10 +20,12 @@ export function createRequestHandler(runtime: Runtime): RequestHandler {
   const rest = createRestHandler(runtime);
   return {
     serves: (method, target) => rest.matches(method, pathOf(target)) || GATEWAY_PATH.test(target),
-    async handle(exchange) {
-      if (rest.matches(exchange.method, pathOf(exchange.target))) await rest.handle(exchange);
-      else if (GATEWAY_PATH.test(exchange.target)) await handleCall(exchange, runtime.gateway);
-      else answerNotFound(exchange);
+    // Not async: a function that waits would hold the exchange in memory until the call's event is durable.
+    handle(exchange) {
+      if (rest.matches(exchange.method, pathOf(exchange.target))) return rest.handle(exchange);
+      if (GATEWAY_PATH.test(exchange.target)) return handleCall(exchange, runtime.gateway);
+      answerNotFound(exchange);
+      return Promise.resolve();
     },
     refuseUpgrade(target, header) {
       if (!GATEWAY_PATH.test(target)) return { status: "404 Not Found", text: NOT_FOUND };

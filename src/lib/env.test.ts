@@ -131,6 +131,21 @@ describe("readEnv", () => {
     }
   });
 
+  it("sends spans to the general address with a path, to the one for traces as it is, and to nobody by default", () => {
+    expect(readEnv({}).telemetry).toBeUndefined();
+    const OTEL_EXPORTER_OTLP_HEADERS = "authorization=Bearer%20abc, x-team=a";
+    expect(readEnv({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://otel:4318/", OTEL_EXPORTER_OTLP_HEADERS }).telemetry).toEqual({
+      tracesUrl: "http://otel:4318/v1/traces",
+      headers: { authorization: "Bearer abc", "x-team": "a" },
+      serviceName: "nullspend",
+    });
+    const both = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://otel:4318", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: "https://traces.corp/in" };
+    expect(readEnv(both).telemetry?.tracesUrl).toBe("https://traces.corp/in");
+    for (const headers of ["a", "a=%", "a=%0d%0ab:c"]) {
+      expect(problemsOf({ OTEL_EXPORTER_OTLP_HEADERS: headers })).toHaveProperty("OTEL_EXPORTER_OTLP_HEADERS");
+    }
+  });
+
   it("accepts a public address only as an origin", () => {
     expect(readEnv({ NEXTAUTH_URL: "https://spend.example.com/" }).publicUrl).toBe("https://spend.example.com");
     expect(problemsOf({ NEXTAUTH_URL: "https://spend.example.com/api/auth" })).toHaveProperty("NEXTAUTH_URL");

@@ -41,6 +41,10 @@ export type Env = {
   signIn: { github?: OAuthClient; google?: OAuthClient };
   /** Undefined: `/metrics` is off. */
   metricsToken?: string;
+  /** Undefined: no spans are made. */
+  telemetry?: { tracesUrl: string; headers: Readonly<Record<string, string>>; serviceName: string };
+  /** Whether the published price list is read from the internet once a night. */
+  refreshPrices: boolean;
   logLevel: LogLevel;
   webhook: { allowPrivate: boolean };
   /** The headless first run. */
@@ -154,6 +158,24 @@ function parseNamedUpstreams(text: string): NamedUpstream[] | undefined {
   return upstreams && new Set(upstreams.map(({ url }) => url)).size === upstreams.length ? upstreams : undefined;
 }
 
+/** As the OpenTelemetry specification has it: values may be percent-encoded. */
+function parseHeaders(text: string): Readonly<Record<string, string>> | undefined {
+  const headers = parseList(text, (item) => {
+    const [, name, value] = /^([\w!#$%&'*+.^`|~-]+)\s*=\s*(.*)$/.exec(item) ?? [];
+    const decoded = value === undefined ? undefined : decodeOrUndefined(value);
+    return name === undefined || decoded === undefined || /[^\t\x20-\x7e]/.test(decoded) ? undefined : ([name, decoded] as const);
+  });
+  return headers && Object.fromEntries(headers);
+}
+
+function decodeOrUndefined(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function parseCidr(text: string): string | undefined {
   if (ipaddr.isValidCIDR(text)) return text;
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return `${text}/32`;
@@ -216,6 +238,11 @@ const Variables = z.object({
   GOOGLE_CLIENT_SECRET: anyText(),
 
   METRICS_TOKEN: anyText(),
+  OTEL_EXPORTER_OTLP_ENDPOINT: baseUrl(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: baseUrl(),
+  OTEL_EXPORTER_OTLP_HEADERS: variable("pairs like name=value, separated by commas", parseHeaders),
+  OTEL_SERVICE_NAME: variable("1 to 200 characters", (text) => (text.length <= 200 ? text : undefined)),
+  PRICE_REFRESH: flag(),
   LOG_LEVEL: oneOf(logLevels),
   WEBHOOK_ALLOW_PRIVATE: flag(),
 
@@ -331,6 +358,8 @@ function group(v: z.output<typeof Variables>): Env {
         : undefined,
     signIn: { github: oauthClient(v.GITHUB_ID, v.GITHUB_SECRET), google: oauthClient(v.GOOGLE_CLIENT_ID, v.GOOGLE_CLIENT_SECRET) },
     metricsToken: v.METRICS_TOKEN,
+    telemetry: telemetry(v),
+    refreshPrices: v.PRICE_REFRESH ?? false,
     logLevel: v.LOG_LEVEL ?? "info",
     webhook: { allowPrivate: v.WEBHOOK_ALLOW_PRIVATE ?? false },
     init: {
@@ -348,6 +377,14 @@ function mailDelivery(v: z.output<typeof Variables>): Env["mail"]["delivery"] {
   if (v.RESEND_API_KEY !== undefined) return { via: "resend", apiKey: v.RESEND_API_KEY, from: v.EMAIL_FROM };
   if (v.SMTP_URL !== undefined) return { via: "smtp", url: v.SMTP_URL, from: v.EMAIL_FROM };
   return { via: "mailbox" };
+}
+
+/** The general address is a base, the one for traces is whole. */
+function telemetry(v: z.output<typeof Variables>): Env["telemetry"] {
+  const base = v.OTEL_EXPORTER_OTLP_ENDPOINT;
+  const tracesUrl = v.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? (base === undefined ? undefined : `${base}/v1/traces`);
+  if (tracesUrl === undefined) return undefined;
+  return { tracesUrl, headers: v.OTEL_EXPORTER_OTLP_HEADERS ?? {}, serviceName: v.OTEL_SERVICE_NAME ?? "nullspend" };
 }
 
 function oauthClient(clientId: string | undefined, clientSecret: string | undefined): OAuthClient | undefined {

@@ -18,11 +18,21 @@ import {
   createUpstreams,
 } from "@/server/gateway";
 import { type Ledger, type SettleDoor, createLedger, createSettleDoor } from "@/server/ledger";
-import { createBudgetBook, createDecisionLog } from "@/server/budget";
+import { type BudgetBook, type DecisionLog, createBudgetBook, createDecisionLog } from "@/server/budget";
 import { createHoldLearner } from "@/server/metering";
+import { createJobRunner, createMaintenanceJobs } from "@/server/jobs";
 import { createGatewayMetrics } from "@/server/metrics";
+import { createTraceExporter } from "@/server/telemetry";
 import { initFromEnv } from "@/server/org";
-import { ListPriceBook, type PriceBook, createDearestPrices, createOverrideStore, createPriceBook } from "@/server/pricing";
+import {
+  ListPriceBook,
+  type PriceBook,
+  createDearestPrices,
+  createListPriceStore,
+  createOverrideStore,
+  createPriceBook,
+  openaiRegionOf,
+} from "@/server/pricing";
 
 /** Everything a process is made of, built once. */
 export type Runtime = {
@@ -35,6 +45,8 @@ export type Runtime = {
   authenticator: PollingKeyAuthenticator;
   settleDoor: SettleDoor;
   ledger: Ledger;
+  budgetBook: BudgetBook;
+  decisionLog: DecisionLog;
   priceBook: PriceBook;
   listPriceBook: ListPriceBook;
   gateway: Gateway;
@@ -69,6 +81,8 @@ export type RuntimeOptions = {
 const DRAIN_MS = 15_000;
 /** Longer than the gateway reads on after a caller who left a stream; calls still open after it are broken off and settled at their bound. */
 const OPEN_CALLS_MS = 5_000;
+/** How long a daily job that runs may still take; what it did not finish it does on another day. */
+const JOBS_MS = 5_000;
 const READY_TIMEOUT_MS = 1_000;
 
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
@@ -84,7 +98,11 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   authenticator.start();
   const settleDoor = createSettleDoor({ connectionString: databaseUrl, clock, log });
   const overrides = createOverrideStore({ prisma });
-  const listPriceBook = new ListPriceBook();
+  const listPriceBook = new ListPriceBook({ openaiRegion: openaiRegionOf(env.gateway.openaiUpstreamUrl) });
+  const listPrices = createListPriceStore({ prisma, book: listPriceBook, log });
+  // Before the first call is priced: one that starts now must not have a price that another process knows to be over.
+  await listPrices.load();
+  listPrices.start();
   const priceBook = createPriceBook({ list: listPriceBook, overrides });
   const limits = { ...DEFAULT_GATEWAY_LIMITS, bodyBytesMax: env.gateway.bodyBytesMax, ...options.limits };
   const upstreams = createUpstreams({
@@ -97,8 +115,9 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   ledger.start();
   const decisionLog = createDecisionLog({ prisma, log });
   const dearest = createDearestPrices(listPriceBook);
+  const budgetBook = createBudgetBook({ prisma });
   const budgets = createBudgetGate({
-    book: createBudgetBook({ prisma }),
+    book: budgetBook,
     ledger,
     learner: createHoldLearner(),
     decisionLog,
@@ -111,10 +130,26 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     publicUrl: () => env.publicUrl ?? `http://localhost:${env.port}`,
   });
   const openCalls = new Map<string, number>();
+  const traces = env.telemetry && createTraceExporter({ ...env.telemetry, url: env.telemetry.tracesUrl, log });
   const metrics = createGatewayMetrics({
     backlog: () => settleDoor.backlog,
     openCalls: () => [...openCalls.values()].reduce((sum, count) => sum + count, 0),
+    settleStats: () => settleDoor.stats,
+    ...(traces && { traceStats: () => traces.stats }),
   });
+  const jobs = createJobRunner({
+    jobs: createMaintenanceJobs({
+      prisma,
+      listPrices,
+      refreshPrices: env.refreshPrices,
+      upstreamNames: env.gateway.upstreamAllowlist.map(({ name }) => name),
+      log,
+    }),
+    clock,
+    log,
+    onRun: (job, outcome) => metrics.observeJob(job, outcome),
+  });
+  jobs.start();
 
   let stopping = false;
   const gateway: Gateway = {
@@ -125,7 +160,15 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     upstreams,
     clock,
     log,
-    metrics,
+    metrics: traces
+      ? {
+          ...metrics,
+          observeCall(event) {
+            metrics.observeCall(event);
+            traces.record(event);
+          },
+        }
+      : metrics,
     limits,
     abuse: createAbuseLimits({
       clock,
@@ -150,6 +193,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     authenticator,
     settleDoor,
     ledger,
+    budgetBook,
+    decisionLog,
     priceBook,
     listPriceBook,
     gateway,
@@ -165,6 +210,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     },
     async stop() {
       stopping = true;
+      const jobsStopped = jobs.stop();
       // A caller who has left may still be owed the usage that the provider is about to tell.
       await Promise.race([Promise.all(gateway.unfinished), sleep(OPEN_CALLS_MS, undefined, { ref: false })]);
       await upstreams.close();
@@ -174,6 +220,9 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       await ledger.stop();
       await decisionLog.drain();
       await authenticator.stop();
+      await traces?.stop();
+      await listPrices.stop();
+      await Promise.race([jobsStopped, sleep(JOBS_MS, undefined, { ref: false })]);
       await prisma.$disconnect();
       await database.stop?.();
       return { unsettled };

@@ -4,8 +4,9 @@ import { Registry } from "prom-client";
 import { systemClock } from "@/lib/clock";
 import { createLogger } from "@/lib/logger";
 import { createKeyAuthenticator } from "@/server/api-key";
+import { createBudgetBook, createDecisionLog } from "@/server/budget";
 import { NodeExchange } from "@/server/gateway/node-adapter";
-import { createSettleDoor } from "@/server/ledger";
+import { createLedger, createSettleDoor } from "@/server/ledger";
 import { ListPriceBook } from "@/server/pricing";
 import type { TestDatabase } from "./database";
 import { createRestHandler, type RestDeps } from "@/adapters/http";
@@ -32,12 +33,16 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
   const authenticator = createKeyAuthenticator({ connectionString: database.connectionString, clock: systemClock, log, pollMs: 20 });
   authenticator.start();
   const settleDoor = createSettleDoor({ connectionString: database.connectionString, clock: systemClock, log });
+  const ledger = createLedger({ connectionString: database.connectionString, clock: systemClock, log });
   const deps: RestDeps = {
     prisma: database.prisma,
     clock: systemClock,
     log,
     authenticator,
     settleDoor,
+    ledger,
+    budgetBook: createBudgetBook({ prisma: database.prisma }),
+    decisionLog: createDecisionLog({ prisma: database.prisma, log }),
     listPriceBook: new ListPriceBook(),
     ready: async () => ({ ready: true, checks: { database: true } }),
     env: { gateway: { trustedProxies: [] } },
@@ -61,6 +66,8 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await authenticator.stop();
+      await deps.decisionLog.drain();
+      await ledger.stop();
       await settleDoor.stop();
     },
   };

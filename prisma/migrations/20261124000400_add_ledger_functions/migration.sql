@@ -297,7 +297,7 @@ RETURN "session" IS NOT NULL AND EXISTS (
 -- how many lines each call has, `line_places` which limit each line is about, `line_bounds` the upper bound of the call as that limit
 -- sees it. A call that does not fit with its bounds is held with `call_floors[i]` in each balance where that is less, if it has a
 -- floor (a stream that can be extended and cut). What its reservation stores comes as array literals: the balances, the windows, and
--- for both of them together the amounts with the bounds and with the floor.
+-- for both of them together the amounts with the bounds and with the floor. `drafts` has a line of JSON per call.
 --
 -- Returns, by call, `held` (0 nothing, 1 the bounds, 2 the floor; null: every call its bounds), `refused_place`, the limit that
 -- refused it (0 none, -1 the organisation's configuration is not of the version that the caller knows, -2 one of its periods is not
@@ -307,7 +307,7 @@ CREATE FUNCTION "reserve_calls"(
   "org_ids" uuid[], "org_versions" bigint[],
   "balance_ids" bigint[], "velocity_ids" uuid[],
   "call_ids" uuid[], "call_orgs" integer[], "call_sessions" text[], "call_floors" bigint[], "call_leases" integer[],
-  "call_balances" text[], "call_velocities" text[], "call_bound_amounts" text[], "call_floor_amounts" text[], "drafts" text[],
+  "call_balances" text[], "call_velocities" text[], "call_bound_amounts" text[], "call_floor_amounts" text[], "drafts" text,
   "line_counts" integer[], "line_places" integer[], "line_bounds" bigint[]
 ) RETURNS TABLE (
   "held" smallint[], "refused_place" integer[], "room" bigint[],
@@ -512,7 +512,8 @@ BEGIN
       CASE "call"."decided" WHEN 1 THEN "call"."bounds" ELSE "call"."floors" END::bigint[],
       "call"."velocities"::uuid[], coalesce("at_ms", 0), clock_timestamp() + make_interval(secs => "call"."lease"), "call"."draft"
     FROM unnest(
-      "call_ids", "call_orgs", "held", "call_leases", "call_balances", "call_velocities", "call_bound_amounts", "call_floor_amounts", "drafts"
+      "call_ids", "call_orgs", "held", "call_leases", "call_balances", "call_velocities", "call_bound_amounts", "call_floor_amounts",
+      string_to_array("drafts", E'\n')
     ) AS "call" ("id", "org", "decided", "lease", "balances", "velocities", "bounds", "floors", "draft")
     WHERE "call"."decided" > 0;
 

@@ -3,8 +3,9 @@ import type { Clock } from "@/lib/clock";
 import type { Logger } from "@/lib/logger";
 import type { KeyAuthenticator } from "@/server/api-key";
 import type { Principal } from "@/server/context";
+import type { BudgetBook, DecisionLog } from "@/server/budget";
 import type { AbuseLimits, Exchange } from "@/server/gateway";
-import type { SettleDoor } from "@/server/ledger";
+import type { Ledger, SettleDoor } from "@/server/ledger";
 import type { ListPriceBook } from "@/server/pricing";
 
 /** What REST needs of the process. The runtime has all of it. */
@@ -15,6 +16,10 @@ export type RestDeps = {
   authenticator: KeyAuthenticator;
   /** Where reported costs become events. */
   settleDoor: SettleDoor;
+  /** Holds money for calls of tools. */
+  ledger: Ledger;
+  budgetBook: BudgetBook;
+  decisionLog: DecisionLog;
   /** The list prices to show; what calls are priced with lies beside it in the runtime. */
   listPriceBook: ListPriceBook;
   ready(): Promise<{ ready: boolean; checks: Readonly<Record<string, boolean>> }>;
@@ -23,6 +28,8 @@ export type RestDeps = {
     metricsToken?: string;
     /** The origin of our own pages, for calls that a session makes. */
     publicUrl?: string;
+    /** Where this process listens; our origin where none is configured. */
+    port?: number;
     gateway: { trustedProxies: readonly string[] };
   };
   gateway: {
@@ -33,3 +40,6 @@ export type RestDeps = {
   /** Who is signed in, where sessions exist. */
   sessionOf?(exchange: Exchange): Promise<Principal | undefined>;
 };
+
+/** Where people reach our own pages: for links in answers and documents. */
+export const originOf = ({ publicUrl, port = 3000 }: RestDeps["env"]): string => publicUrl ?? `http://localhost:${port}`;

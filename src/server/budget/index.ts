@@ -8,6 +8,7 @@ export {
   type UnpricedPolicy,
 } from "./budget-book";
 export { getKeyOfCaller, type KeyOfCaller } from "./budgets-of-key";
+export { chargesOfReported, type ReportedCharges } from "./charges-of-reported";
 export { createBudget } from "./create";
 export { createDecisionLog, type Decision, type DecisionLog } from "./decision-log";
 export { decisionSnapshot, DecisionSnapshot, type AmountsOfBudget, type SnapshotInput } from "./decision-snapshot";
@@ -25,7 +26,9 @@ export {
 export { getBudget, listBudgets } from "./find";
 export { getDecision, PublicDecision } from "./get-decision";
 export { CreateBudgetInput, ListBudgetsInput, UpdateBudgetInput } from "./input";
+export { checkIntegrity, Integrity } from "./integrity";
 export { amountsOfLimits, balanceIdsOfLimits, stoppedByLimit, type HeldLimit } from "./limit-states";
+export { loadBudgets, type LoadDependencies } from "./load-budgets";
 export { isBudgetApplicable, type BudgetedCall, type BudgetEntityType, type BudgetScope } from "./matching";
 export { invalid, parsed } from "./parse-input";
 export { isTimezone, periodEdgesAt, type PeriodEdges, type PeriodRule, type ResetInterval } from "./period-edges";

@@ -6,7 +6,7 @@ import { microdollarsToNano, nanoUsd, type NanoUsd } from "@/lib/money";
 import { assertAllowed } from "@/server/access";
 import { parseStoredRestrictions, type KeyRestrictions } from "@/server/api-key";
 import type { Ctx } from "@/server/context";
-import type { SettleDoor, SettleResult } from "@/server/ledger/settle-door";
+import type { SettleDoor, Settlement, SettleResult } from "@/server/ledger/settle-door";
 import type { CostBreakdown } from "@/server/metering/receipt";
 import { attribute, parseTags } from "./attribution";
 import type { CostEventRecord } from "./cost-event";
@@ -28,6 +28,8 @@ export type ReportedCostEvents = z.infer<typeof ReportedCostEvents>;
 
 type Dependencies = {
   settleDoor: SettleDoor;
+  /** What each event counts against, in their order. Absent: there are no budgets here. */
+  chargesOf?: (orgId: string, events: readonly CostEventRecord[]) => Promise<Settlement["budgets"][]>;
   /** How long a caller waits for the database; what was taken is stored all the same. */
   waitMsMax?: number;
 };
@@ -198,10 +200,12 @@ function breakdownOf(parts: Parts, cost: NanoUsd, path: string): CostBreakdown {
 
 async function settleAll(
   events: readonly CostEventRecord[],
-  { settleDoor, waitMsMax = WAIT_MS_MAX }: Dependencies,
+  { settleDoor, chargesOf, waitMsMax = WAIT_MS_MAX }: Dependencies,
 ): Promise<SettleResult[]> {
+  // All of one organisation, and before any is settled: a report that cannot be charged is refused as a whole.
+  const charges = events[0] && chargesOf ? await chargesOf(events[0].orgId, events) : [];
   if (!settleDoor.accepting) throw new ServiceError("overloaded", "Too much waits to be stored. Try again in a second.");
-  const settled = Promise.all(events.map((event) => settleDoor.settle({ event })));
+  const settled = Promise.all(events.map((event, index) => settleDoor.settle({ event, budgets: charges[index] })));
   const timeout = new AbortController();
   const late = sleep(waitMsMax, "late" as const, { signal: timeout.signal }).catch(() => "late" as const);
   const results = await Promise.race([settled, late]).finally(() => timeout.abort());

@@ -82,8 +82,9 @@ describe("attribution", () => {
   });
 
   it("takes a Helicone user's properties and user id", () => {
-    const result = attribution({ "Helicone-Property-App": "chat", "Helicone-User-Id": "u1", "X-NullSpend-Tags": '{"App":"own"}' });
-    expect(result).toMatchObject({ tags: { App: "own" }, customerId: "u1" });
+    const result = attribution({ "Helicone-Property-App": "chat", "Helicone-User-Id": "u1", "X-NullSpend-Tags": '{"app":"own"}' });
+    expect(result).toMatchObject({ tags: { app: "own" }, customerId: "u1" });
+    expect(attribution({ "helicone-property-TEAM": "x" }).tags).toEqual({ team: "x" });
     expect(attribution({ "helicone-property-__proto__": "x" }).tags).toEqual({});
   });
 

@@ -71,14 +71,17 @@ function sessionOfOthers(exchange: Exchange): string | null {
   return null;
 }
 
-/** `Helicone-Property-Team: x` is the tag `Team`; what breaks the rules of tags, or finds no room beside our own, is dropped. */
+/**
+ * `Helicone-Property-Team: x` is the tag `team`: clients send header names in any case, and one property must not become two tags.
+ * What breaks the rules of tags, or finds no room beside our own, is dropped.
+ */
 function heliconeTags(rawHeaders: readonly string[], taken: number): Record<string, string> {
   let properties: Record<string, string> | undefined;
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
     if (name.length > HELICONE_PROPERTY.length && name.toLowerCase().startsWith(HELICONE_PROPERTY)) {
       properties ??= Object.create(null) as Record<string, string>;
-      properties[name.slice(HELICONE_PROPERTY.length)] = utf8(rawHeaders[i + 1])!;
+      properties[name.slice(HELICONE_PROPERTY.length).toLowerCase()] = utf8(rawHeaders[i + 1])!;
     }
   }
   if (!properties) return {};

@@ -122,7 +122,10 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
       model: call.model,
     };
     const freeze = book.frozen(identity.orgId, about);
-    if (freeze) return { outcome: "denied", refused: frozenRefusal(freeze, customerId), estimate: null, headers: [] };
+    if (freeze) {
+      const denial = buildFrozenDenial(freeze, { upgradeUrl: null, customerId });
+      return { ...denied(denial, null, []), denial: { balanceId: null, details: denial.details } };
+    }
     if (call.hold.endpoint.class === "free") return { outcome: "unlimited" };
     const budgets = book.applicable(identity.orgId, about);
     return budgets.length === 0 ? { outcome: "unlimited" } : reserve(call, budgets);

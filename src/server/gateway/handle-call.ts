@@ -110,18 +110,29 @@ const isPromise = <T>(value: T | Promise<T>): value is Promise<T> => value insta
  * Resolves when the call's event is durable (or when none is due). Never rejects.
  */
 export function handleCall(exchange: Exchange, gateway: Gateway): Promise<void> {
-  const finished = runCall(exchange, gateway);
-  gateway.unfinished.add(finished);
-  return finished.then(() => void gateway.unfinished.delete(finished));
+  const { unfinished, log } = gateway;
+  const finished = runCall(exchange, gateway)
+    .then((settling) => settling?.durable)
+    .then(noResult, (error: unknown) => log.error({ err: error }, "event lost"));
+  unfinished.add(finished);
+  return finished.then(() => void unfinished.delete(finished));
 }
 
-async function runCall(exchange: Exchange, gateway: Gateway): Promise<void> {
+const noResult = (): void => {};
+
+/**
+ * What remains of a call once its event is handed over. In an object, because a promise given back as such would be waited for with
+ * the whole call, its bodies and its connection, held in memory until the database has answered.
+ */
+type Settling = { durable: Promise<unknown> };
+
+async function runCall(exchange: Exchange, gateway: Gateway): Promise<Settling | undefined> {
   const call = new GatewayCall(exchange, gateway);
   try {
-    await call.run();
+    return await call.run();
   } catch (error) {
     gateway.log.error({ requestId: call.requestId, err: error }, "gateway call failed");
-    await call.fail();
+    return await call.fail();
   }
 }
 
@@ -200,7 +211,7 @@ class GatewayCall implements ForwardListener {
     this.requestId = publicId("event", this.#eventId);
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<Settling | undefined> {
     const refused = await this.#admit();
     if (refused) {
       this.#refuse(refused);
@@ -208,7 +219,7 @@ class GatewayCall implements ForwardListener {
     } else if (!this.#ending) {
       await this.#over;
     }
-    await this.#settle();
+    return this.#settle();
   }
 
   /** Everything before the provider: undefined when the call is on its way (or its caller has left). */
@@ -373,7 +384,13 @@ class GatewayCall implements ForwardListener {
         allowed: restrictions.allowedModels,
       });
     }
-    const violated = violatedRestriction(restrictions, { ...attribution, provider: this.#upstream!.name, model });
+    const violated = violatedRestriction(restrictions, {
+      provider: this.#upstream!.name,
+      model,
+      customerId: attribution.customerId,
+      sessionId: attribution.sessionId,
+      tags: attribution.tags,
+    });
     if (violated) return violated;
     const open = this.#gateway.openCalls.get(identity.keyId) ?? 0;
     if (open >= restrictions!.maxConcurrent) {
@@ -778,11 +795,11 @@ class GatewayCall implements ForwardListener {
 
   // What it cost.
 
-  async #settle(): Promise<void> {
+  async #settle(): Promise<Settling | undefined> {
     clearTimeout(this.#timer);
     if (this.#live) this.#gateway.liveCalls.remove(this.#live);
     const identity = this.#identity;
-    if (!identity) return;
+    if (!identity) return undefined;
     if (this.#holdsSlot) this.#releaseSlot(identity.keyId);
     const metered = await this.#metered();
     const ending = this.#ending ?? this.#endingOfAnswer(metered);
@@ -790,12 +807,12 @@ class GatewayCall implements ForwardListener {
     const event = this.#event({ identity, metered, ending, pricing });
     this.#gateway.metrics.observeCall(event);
     if (this.#held) this.#gateway.budgets.ledger.forget(this.#eventId);
-    await this.#gateway.settleDoor.settle({
+    const durable = this.#gateway.settleDoor.settle({
       event,
       ...(this.#held && { budgets: { held: true } }),
       ...(this.#denial && { denial: this.#denial }),
     });
-    await Promise.all(this.#laterSettled);
+    return { durable: this.#laterSettled.length === 0 ? durable : Promise.all([durable, ...this.#laterSettled]) };
   }
 
   /** What budgets are charged, where that is not simply the cost. */
@@ -888,9 +905,11 @@ class GatewayCall implements ForwardListener {
     for (let failures = 0; failures < PRICE_FAILURES_MAX;) {
       let loaded = false;
       try {
-        await pricing.prepare(this.#identity!);
+        const loading = pricing.prepare(this.#identity!);
+        if (loading) await loading;
         loaded = true;
-        return await pricing.price(call);
+        const priced = pricing.price(call);
+        return isPromise(priced) ? await priced : priced;
       } catch (error) {
         // The organisation's own prices could not be read. The money is spent: the call waits until its price is known. What fails
         // although they are at hand would fail for ever.
@@ -950,7 +969,7 @@ class GatewayCall implements ForwardListener {
   }
 
   /** Something of ours broke. The caller gets an answer if it has none, and what was forwarded still gets its event. */
-  async fail(): Promise<void> {
+  async fail(): Promise<Settling | undefined> {
     this.#forwarded?.abort();
     try {
       if (this.#answered) this.#exchange.destroy();
@@ -960,7 +979,12 @@ class GatewayCall implements ForwardListener {
       this.#exchange.destroy();
     }
     this.#ending = { status: this.#sent ? "interrupted" : "denied", denialCode: "internal_error", httpStatus: 500 };
-    await this.#settle().catch((error: unknown) => this.#gateway.log.error({ requestId: this.requestId, err: error }, "event lost"));
+    try {
+      return await this.#settle();
+    } catch (error) {
+      this.#gateway.log.error({ requestId: this.requestId, err: error }, "event lost");
+      return undefined;
+    }
   }
 }
 

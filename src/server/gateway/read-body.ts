@@ -29,16 +29,12 @@ export function readBody(
     let length = 0;
     const startedAt = performance.now();
     let lastAt = startedAt;
-    // Looked at now and then: most bodies are there at once, and a timer per chunk would cost more than reading it.
-    const watch = setInterval(
-      () => {
-        const now = performance.now();
-        if (now - lastAt >= idleMs || now - startedAt >= totalMs) finish({ outcome: "too-slow" });
-      },
-      Math.min(idleMs, totalMs) / 4,
-    );
+    const stopWatching = watched(Math.min(idleMs, totalMs) / 4, () => {
+      const now = performance.now();
+      if (now - lastAt >= idleMs || now - startedAt >= totalMs) finish({ outcome: "too-slow" });
+    });
     const finish = (result: ReadBody): void => {
-      clearInterval(watch);
+      stopWatching();
       arriving.bytes -= length;
       body.off("data", onData).off("end", onEnd).off("error", onGone).off("close", onGone);
       // A stream without an error listener would take the process down when the connection breaks later.
@@ -58,4 +54,30 @@ export function readBody(
     const onGone = (): void => finish({ outcome: "gone" });
     body.on("data", onData).on("end", onEnd).on("error", onGone).on("close", onGone);
   });
+}
+
+type Watch = { readonly checks: Set<() => void>; readonly timer: NodeJS.Timeout };
+const watches = new Map<number, Watch>();
+
+/**
+ * Has something looked at now and then, until the returned function is called. One timer serves all that is looked at equally often:
+ * most bodies are there at once, and a timer for each would cost more than reading it.
+ */
+function watched(everyMs: number, check: () => void): () => void {
+  let watch = watches.get(everyMs);
+  if (watch === undefined) {
+    const checks = new Set<() => void>();
+    const look = (): void => {
+      for (const each of checks) each();
+      if (checks.size > 0) return;
+      clearInterval(timer);
+      watches.delete(everyMs);
+    };
+    const timer = setInterval(look, everyMs).unref();
+    watch = { checks, timer };
+    watches.set(everyMs, watch);
+  }
+  const { checks } = watch;
+  checks.add(check);
+  return () => checks.delete(check);
 }

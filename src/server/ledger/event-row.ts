@@ -14,6 +14,8 @@ export type EventRow = {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 /** Postgres stores neither NUL in text nor half of a surrogate pair in JSON. With the `u` flag whole pairs do not match. */
 const UNSTORABLE = /[\0\p{Surrogate}]/gu;
+/** Quicker, and never true of what is Latin: whole pairs match, too. */
+const MAYBE_UNSTORABLE = /[\0\ud800-\udfff]/;
 const REPLACEMENT = "\ufffd";
 
 const NAME_LENGTH_MAX = 256;
@@ -125,15 +127,20 @@ const plain = (value: string): string => value.replace(/[^\w./:-]/g, "_").slice(
 
 function text(value: string, lengthMax: number): string {
   const short = value.length > lengthMax ? value.slice(0, lengthMax) : value;
-  return short.search(UNSTORABLE) === -1 ? short : short.replace(UNSTORABLE, REPLACEMENT);
+  return MAYBE_UNSTORABLE.test(short) ? short.replace(UNSTORABLE, REPLACEMENT) : short;
 }
 
 const optionalText = (value: string | null, lengthMax: number): string | undefined => (value === null ? undefined : text(value, lengthMax));
 
 const uuid = (value: string | null): string | undefined => (value !== null && UUID.test(value) ? value : undefined);
 
+let lastTimestamp = { ms: -1, text: "" };
+
+/** Under load many events have the same millisecond, and writing it out takes longer than comparing. */
 function timestamp(ms: number, clock: Clock): string {
-  return new Date(ms >= 0 && ms < YEAR_2100_MS ? ms : clock.now()).toISOString();
+  const stored = ms >= 0 && ms < YEAR_2100_MS ? ms : clock.now();
+  if (lastTimestamp.ms !== stored) lastTimestamp = { ms: stored, text: new Date(stored).toISOString() };
+  return lastTimestamp.text;
 }
 
 const httpStatus = (value: number | null): number | undefined =>
@@ -183,7 +190,10 @@ function toolCall({ name, id }: ToolCall): ToolCall {
   return { name: text(name, NAME_LENGTH_MAX), id: id === null ? null : text(id, NAME_LENGTH_MAX) };
 }
 
+const NO_TAGS = {};
+
 function tags(value: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(value).slice(0, TAGS_MAX);
+  if (entries.length === 0) return NO_TAGS;
   return Object.fromEntries(entries.map(([key, each]) => [text(key, NAME_LENGTH_MAX), text(each, NAME_LENGTH_MAX)]));
 }

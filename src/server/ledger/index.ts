@@ -1,3 +1,4 @@
+export { violationsOf, type Violation } from "./integrity";
 export type { Settlement, SettleDoor, SettleResult } from "./settle-door";
 export {
   createSettleDoor,

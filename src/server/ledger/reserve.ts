@@ -3,7 +3,7 @@ import type { Logger } from "@/lib/logger";
 import { nanoUsd, type NanoUsd } from "@/lib/money";
 import { failpoint } from "@/lib/failpoint";
 import type { CostEventRecord } from "@/server/events/cost-event";
-import { arrayLiteral } from "./array-literal";
+import { arrayLiteral, arrayOfLiterals } from "./array-literal";
 import { keyOf, type Balance, type Balances } from "./balances";
 import { balancesWanted, type LedgerBudget, type WantedBalance } from "./budget-line";
 import { createBatchQueue } from "./batch";
@@ -132,6 +132,7 @@ const LOCKED_BALANCES =
   "select id from unnest($1::bigint[]) as wanted (id) where id not in" +
   " (select id from budget_balance where id = any ($1::bigint[]) for no key update skip locked)";
 
+const NO_LINES: readonly Line[] = [];
 const STALE_CONFIGURATION = -1;
 const NOT_CURRENT = -2;
 /** A period that ends while its calls are on their way, or a clock that is off, takes two; more is something else. */
@@ -383,48 +384,51 @@ export function createReserver(options: ReserverOptions): Reserver {
 
   function parametersOf(batch: readonly Pending[], places: Places): unknown[] {
     const orgs = new Map<string, { place: number; orgId: string; version: bigint }>();
-    const columns: unknown[][] = Array.from({ length: 13 }, () => []);
-    const [callIds, callOrgs, sessions, floors, leases, ofBalances, ofVelocities, bounds, reduced, drafts, counts, linePlaces, lineBounds] =
-      columns as [
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-        unknown[],
-      ];
-    for (const { request, lines, draft } of batch) {
+    const callOrgs: number[] = [];
+    const ofBalances: string[] = [];
+    const ofVelocities: string[] = [];
+    const bounds: string[] = [];
+    const reduced: (string | null)[] = [];
+    const linePlaces: number[] = [];
+    const lineBounds: bigint[] = [];
+    for (const { request, lines } of batch) {
       const orgKey = `${request.orgId} ${request.configVersion}`;
       let org = orgs.get(orgKey);
       if (org === undefined) orgs.set(orgKey, (org = { place: orgs.size + 1, orgId: request.orgId, version: request.configVersion }));
-      callIds.push(request.callId);
       callOrgs.push(org.place);
-      sessions.push(request.sessionId);
-      floors.push(request.floor);
-      leases.push(Math.max(1, Math.round((request.leaseMs ?? limits.leaseMs) / 1000)));
       const inBalances = lines.filter(({ balance }) => balance !== null);
-      const inWindows = lines.filter(({ balance }) => balance === null);
-      const stored = [...inBalances, ...inWindows];
+      const inWindows = lines.length === inBalances.length ? NO_LINES : lines.filter(({ balance }) => balance === null);
+      const stored = inWindows.length === 0 ? inBalances : [...inBalances, ...inWindows];
       ofBalances.push(arrayLiteral(inBalances.map(({ balance }) => balance!.idText)));
-      ofVelocities.push(arrayLiteral(inWindows.map(({ budget }) => budget.id)));
+      ofVelocities.push(inWindows.length === 0 ? "{}" : arrayLiteral(inWindows.map(({ budget }) => budget.id)));
       bounds.push(arrayLiteral(stored.map(({ amount }) => amount)));
       reduced.push(request.floor === null ? null : arrayLiteral(stored.map((line) => amountHeld(line, request.floor, true))));
-      drafts.push(draft);
-      counts.push(lines.length);
       for (const line of lines) {
         linePlaces.push(places.of(line));
         lineBounds.push(line.amount);
       }
     }
     const known = [...orgs.values()];
-    return [known.map(({ orgId }) => orgId), known.map(({ version }) => version), places.balanceIds, places.velocityIds, ...columns];
+    return [
+      arrayLiteral(known.map(({ orgId }) => orgId)),
+      arrayLiteral(known.map(({ version }) => version)),
+      arrayLiteral(places.balanceIds),
+      arrayLiteral(places.velocityIds),
+      arrayLiteral(batch.map(({ request }) => request.callId)),
+      arrayLiteral(callOrgs),
+      batch.map(({ request }) => request.sessionId),
+      arrayLiteral(batch.map(({ request }) => request.floor)),
+      arrayLiteral(batch.map(({ request }) => Math.max(1, Math.round((request.leaseMs ?? limits.leaseMs) / 1000)))),
+      arrayOfLiterals(ofBalances),
+      arrayOfLiterals(ofVelocities),
+      arrayOfLiterals(bounds),
+      arrayOfLiterals(reduced),
+      // JSON has no line break of its own.
+      batch.map(({ draft }) => draft).join("\n"),
+      arrayLiteral(batch.map(({ lines }) => lines.length)),
+      arrayLiteral(linePlaces),
+      arrayLiteral(lineBounds),
+    ];
   }
 
   return {

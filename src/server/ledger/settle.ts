@@ -4,6 +4,7 @@ import { ServiceError } from "@/lib/errors";
 import type { LogFields, Logger } from "@/lib/logger";
 import { nanoToMicrodollars } from "@/lib/money";
 import type { CostEventRecord } from "@/server/events/cost-event";
+import { arrayLiteral } from "./array-literal";
 import { createBatchQueue } from "./batch";
 import { isToldDenial } from "./told-denials";
 import { eventRow, storable, withoutDetails, type EventRow } from "./event-row";
@@ -141,8 +142,8 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
       return Promise.reject(stopped());
     }
     const promise = new Promise<SettleResult>((resolve, reject) => {
-      const row = eventRow(event, clock, budgets);
-      queue.push({ ...row, event, budgets, denial, bytes: row.json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
+      const { json, lockKey } = eventRow(event, clock, budgets);
+      queue.push({ json, lockKey, event, budgets, denial, bytes: json.length + PENDING_OVERHEAD_BYTES, resolve, reject });
     });
     // Most callers do not wait for the result; the failure is in the log and must not end the process.
     promise.catch(() => {});
@@ -245,7 +246,7 @@ export function createSettleDoor(options: SettleDoorOptions): MeasuredSettleDoor
     const duplicates = await connection.query<DuplicateRow>(SETTLE_CALLS, [
       `[${rows.map(({ json }) => json).join(",")}]`,
       rows.length,
-      rows.filter(({ budgets }) => budgets?.held).map(({ event }) => event.id),
+      arrayLiteral(rows.filter(({ budgets }) => budgets?.held).map(({ event }) => event.id)),
       denialsOf(rows),
     ]);
     if (duplicates.some(({ stored_id }) => stored_id === null)) throw new LedgerError("busy", "an earlier report was deleted meanwhile");

@@ -8,15 +8,13 @@ import { violatedRestriction } from "@/server/gateway/restrictions";
 /** Tools count as a provider of their own, so that budgets can be limited to them or leave them out. */
 export const MCP_PROVIDER = "mcp";
 
-/** The key that calls tools, with what its organisation and its restrictions say now. */
+/** The key that calls tools, with what its restrictions say now. */
 export type ToolCaller = {
   orgId: string;
   keyId: string;
   keyName: string;
   userId: string;
   restrictions: KeyRestrictions;
-  configVersion: bigint;
-  orgTimezone: string;
 };
 
 export async function getToolCaller({ prisma, principal }: Pick<Ctx, "prisma" | "principal">): Promise<ToolCaller> {
@@ -24,7 +22,7 @@ export async function getToolCaller({ prisma, principal }: Pick<Ctx, "prisma" | 
   const { orgId, keyId, userId } = principal;
   const row = await prisma.apiKey.findFirst({
     where: { id: keyId, orgId },
-    select: { name: true, restrictions: true, organisation: { select: { configVersion: true, timezone: true } } },
+    select: { name: true, restrictions: true },
   });
   if (!row) throw new ServiceError("unauthorized", "This key is not known.");
   const restrictions = parseStoredRestrictions(row.restrictions);
@@ -35,8 +33,7 @@ export async function getToolCaller({ prisma, principal }: Pick<Ctx, "prisma" | 
       allowed: null,
     });
   }
-  const { configVersion, timezone: orgTimezone } = row.organisation;
-  return { orgId, keyId, keyName: row.name, userId, restrictions, configVersion, orgTimezone };
+  return { orgId, keyId, keyName: row.name, userId, restrictions };
 }
 
 export type ToolCall = {
@@ -63,5 +60,5 @@ export const modelOf = ({ serverName, toolName }: ToolCall): string => `${server
 export function assertNamesWhatIsRequired(caller: ToolCaller, call: BudgetedCall, sessionId: string | null): void {
   const { allowedModels: _models, allowedProviders: _providers, ...restrictions } = caller.restrictions;
   const violated = violatedRestriction(restrictions, { ...call, sessionId });
-  if (violated) throw new ServiceError("mandate_violation", violated.message, violated.details);
+  if (violated) throw new ServiceError("mandate_violation", violated.message.replace(/^NullSpend: /, ""), violated.details);
 }

@@ -1,15 +1,18 @@
 import { z } from "zod";
-import { DenialError, ServiceError } from "@/lib/errors";
+import { DenialError } from "@/lib/errors";
 import { newTraceId, publicId, uuidv7 } from "@/lib/ids";
 import { microdollarsToNano, nanoUsd, type NanoUsd } from "@/lib/money";
 import { assertAllowed } from "@/server/access";
 import {
+  amountsOfLimits,
+  balanceIdsOfLimits,
   buildDenial,
   buildFrozenDenial,
   decisionSnapshot,
   invalid,
+  loadBudgets,
   parsed,
-  type BudgetBook,
+  stoppedByLimit,
   type BudgetedCall,
   type DecisionLog,
   type Denial,
@@ -21,7 +24,7 @@ import { assertNamesWhatIsRequired, budgetedCallOf, getToolCaller, modelOf, type
 import { McpBudgetCheckInput } from "./input";
 import { findToolCosts, toolKey } from "./tool-costs";
 import { toolEvent } from "./tool-event";
-import type { ToolHolds, ToolHoldDenied } from "./tool-holds";
+import { holdForTool, type ToolHoldDenied, type ToolHoldDependencies } from "./tool-holds";
 
 export const McpBudgetCheck = z
   .object({
@@ -32,9 +35,7 @@ export const McpBudgetCheck = z
   .meta({ id: "McpBudgetCheck" });
 export type McpBudgetCheck = z.infer<typeof McpBudgetCheck>;
 
-export type McpDependencies = {
-  budgetBook: BudgetBook;
-  holds: ToolHolds;
+export type McpDependencies = ToolHoldDependencies & {
   settleDoor: SettleDoor;
   decisionLog: DecisionLog;
   /** Of our own pages, for links in denials. */
@@ -65,12 +66,15 @@ export async function checkToolBudget(
   };
   const asked: Asked = { caller, call, sessionId, draft, estimateNano };
 
-  await load(dependencies.budgetBook, caller.orgId, caller.configVersion);
+  await loadBudgets(caller.orgId, dependencies);
   const freeze = dependencies.budgetBook.frozen(caller.orgId, call);
   if (freeze) {
-    return deny(asked, buildFrozenDenial(freeze, { upgradeUrl: null, customerId: call.customerId }), dependencies);
+    return deny(
+      { asked, denial: buildFrozenDenial(freeze, { upgradeUrl: null, customerId: call.customerId }), balanceId: null },
+      dependencies,
+    );
   }
-  const answer = await dependencies.holds.hold({ draft, call, sessionId, configVersion: caller.configVersion, amountNano: estimateNano });
+  const answer = await holdForTool({ draft, call, sessionId, amountNano: estimateNano }, dependencies);
   switch (answer.outcome) {
     case "unlimited":
       return { allowed: true, reservationId: null, traceId };
@@ -93,21 +97,13 @@ async function estimateOf(ctx: Ctx, check: z.output<typeof McpBudgetCheckInput>)
   return estimate;
 }
 
-/** Not knowing is never permission. */
-async function load(book: BudgetBook, orgId: string, configVersion: bigint): Promise<void> {
-  try {
-    await book.ensureLoaded(orgId, configVersion);
-  } catch (error) {
-    throw new ServiceError("budget_unavailable", "Budgets cannot be checked right now; try again.", null, error);
-  }
-}
-
 function denyByBudget(asked: Asked, denied: ToolHoldDenied, dependencies: McpDependencies): Promise<never> {
   const { caller, call, sessionId, draft, estimateNano } = asked;
-  const { budget, stoppedBy } = denied;
+  const { by, limits } = denied;
+  const { budget } = by;
   const denial = buildDenial({
     budget,
-    stoppedBy,
+    stoppedBy: stoppedByLimit(by, { sessionId, bound: estimateNano, nowMs: draft.createdAtMs }),
     estimateNano,
     affordableOutputTokens: null,
     decisionId: draft.id,
@@ -127,15 +123,18 @@ function denyByBudget(asked: Asked, denied: ToolHoldDenied, dependencies: McpDep
     estimateNano,
     estimateLines: [`one call of the tool ${modelOf({ serverName: draft.toolServer ?? "", toolName: draft.toolName ?? "" })}`],
     affordableOutputTokens: null,
-    budgets: denied.amounts,
+    budgets: amountsOfLimits(limits),
     deniedBudgetId: budget.id,
   });
-  dependencies.decisionLog.record({ orgId: caller.orgId, eventId: draft.id, snapshot, balanceIds: denied.balanceIds });
-  return deny(asked, denial, dependencies);
+  dependencies.decisionLog.record({ orgId: caller.orgId, eventId: draft.id, snapshot, balanceIds: balanceIdsOfLimits(limits) });
+  return deny({ asked, denial, balanceId: by.balanceId }, dependencies);
 }
 
-/** A denied call has its event too, without cost. */
-async function deny({ draft }: Asked, denial: Denial, { settleDoor }: McpDependencies): Promise<never> {
+/** A denied call has its event too, without cost. It is told to others with that, and not waited for. */
+async function deny(
+  { asked: { draft }, denial, balanceId }: { asked: Asked; denial: Denial; balanceId: bigint | null },
+  { settleDoor }: McpDependencies,
+): Promise<never> {
   const event: CostEventRecord = {
     ...draft,
     status: "denied",
@@ -145,6 +144,6 @@ async function deny({ draft }: Asked, denial: Denial, { settleDoor }: McpDepende
     costNano: nanoUsd(0n),
     chargedNano: nanoUsd(0n),
   };
-  if (settleDoor.accepting) void settleDoor.settle({ event });
+  if (settleDoor.accepting) void settleDoor.settle({ event, denial: { balanceId, details: denial.details } });
   throw new DenialError({ ...denial, message: denial.message.charAt(0).toUpperCase() + denial.message.slice(1) });
 }

@@ -4,10 +4,10 @@ import { ServiceError } from "@/lib/errors";
 import { parsePublicId, publicId, uuidv7 } from "@/lib/ids";
 import { microdollarsToNano, nanoUsd, type NanoUsd } from "@/lib/money";
 import { assertAllowed } from "@/server/access";
-import { parsed } from "@/server/budget";
+import { chargesOfReported, parsed, type ReportedCharges } from "@/server/budget";
 import type { Ctx } from "@/server/context";
 import type { CostEventRecord, EventStatus } from "@/server/events";
-import type { SettleDoor, SettleResult } from "@/server/ledger";
+import type { Ledger, SettleDoor, SettleResult } from "@/server/ledger";
 import { budgetedCallOf, getToolCaller, type ToolCaller } from "./caller";
 import { McpEventsInput, type McpEvent } from "./input";
 import { findToolCosts, toolKey, type KnownToolCost } from "./tool-costs";
@@ -22,7 +22,8 @@ export const McpEventsAccepted = z
   .meta({ id: "McpEventsAccepted" });
 export type McpEventsAccepted = z.infer<typeof McpEventsAccepted>;
 
-type Dependencies = {
+type Dependencies = ReportedCharges & {
+  ledger: Pick<Ledger, "forget">;
   settleDoor: SettleDoor;
   /** How long a caller waits for the database; what was taken is stored all the same. */
   waitMsMax?: number;
@@ -40,7 +41,7 @@ export async function reportToolEvents(
     input,
     attemptId,
   }: { ctx: Ctx; input: McpEventsInput; /** The same for every attempt of one request. */ attemptId?: string | undefined },
-  { settleDoor, waitMsMax = WAIT_MS_MAX }: Dependencies,
+  dependencies: Dependencies,
 ): Promise<McpEventsAccepted> {
   assertAllowed(ctx.principal, { key: ["ingest"], user: "key_only" });
   const { events: reports } = parsed(McpEventsInput, input);
@@ -49,8 +50,15 @@ export async function reportToolEvents(
   const events = reports.map((report, index) =>
     toEvent({ ctx, caller, report, cost: costs.get(toolKey(report)), holds, fallbackKey: attemptId && `${attemptId}:${index}` }),
   );
+  const { settleDoor, ledger, waitMsMax = WAIT_MS_MAX } = dependencies;
+  const charges = await chargesOfReported(caller.orgId, events, dependencies);
   if (!settleDoor.accepting) throw new ServiceError("overloaded", "Too much waits to be stored. Try again in a second.");
-  const results = await within(waitMsMax, Promise.all(events.map((event) => settleDoor.settle({ event }))));
+  const settled = events.map((event, index) => {
+    if (!holds.has(event.id)) return settleDoor.settle({ event, budgets: charges[index] });
+    ledger.forget(event.id);
+    return settleDoor.settle({ event, budgets: { held: true } });
+  });
+  const results = await within(waitMsMax, Promise.all(settled));
   return {
     accepted: results.length,
     inserted: results.filter(({ outcome }) => outcome === "recorded").length,
@@ -58,7 +66,8 @@ export async function reportToolEvents(
   };
 }
 
-type Hold = { id: string; estimateNano: NanoUsd };
+/** What was checked before the call; whose it is was settled then. */
+type Hold = { id: string; estimateNano: NanoUsd; sessionId: string | null; customerId: string | null; tags: Record<string, string> };
 
 /**
  * The holds that these events settle: only what this key had checked. The id of a hold is that of an event, and a key that could
@@ -71,17 +80,24 @@ async function findHolds({ prisma }: Ctx, caller: ToolCaller, reports: readonly 
     where: { orgId: caller.orgId, callId: { in: ids } },
     select: { callId: true, draft: true },
   });
-  const own = rows.flatMap(({ callId, draft }) => {
+  const own = rows.flatMap(({ callId: id, draft }): Hold[] => {
     const read = Draft.safeParse(JSON.parse(draft));
-    return read.success && read.data.api_key_id === caller.keyId
-      ? [{ id: callId, estimateNano: nanoUsd(BigInt(read.data.estimated_nano)) }]
-      : [];
+    if (!read.success || read.data.api_key_id !== caller.keyId) return [];
+    const { estimated_nano, session_id: sessionId, customer_id: customerId, tags } = read.data;
+    return [{ id, estimateNano: nanoUsd(BigInt(estimated_nano)), sessionId, customerId, tags }];
   });
   return new Map(own.map((hold) => [hold.id, hold]));
 }
 
-/** What the ledger keeps of a call before it is made, as far as it matters here. */
-const Draft = z.object({ source: z.literal("mcp"), api_key_id: z.string(), estimated_nano: z.coerce.string().regex(/^\d+$/) });
+/** What the ledger keeps of a call before it is made, as far as it matters here; columns that are null are left out. */
+const Draft = z.object({
+  source: z.literal("mcp"),
+  api_key_id: z.string(),
+  estimated_nano: z.coerce.string().regex(/^\d+$/),
+  session_id: z.string().nullable().default(null),
+  customer_id: z.string().nullable().default(null),
+  tags: z.record(z.string(), z.string()).default({}),
+});
 
 type ToEventInput = {
   ctx: Ctx;
@@ -96,11 +112,20 @@ function toEvent({ ctx, caller, report, cost, holds, fallbackKey }: ToEventInput
   const nowMs = ctx.clock.now();
   const hold = holds.get(parsePublicId("reservation", report.reservationId ?? "") ?? "");
   const id = hold?.id ?? uuidv7(nowMs);
-  const sessionId = report.sessionId ?? null;
-  const call = budgetedCallOf(caller, report);
+  const { customerId, tags, ...call } = budgetedCallOf(caller, report);
+  const counted = hold ?? { sessionId: report.sessionId ?? null, customerId, tags };
   const status = STATUS[report.status];
   return {
-    ...toolEvent({ caller, call, tool: report, sessionId, traceId: report.traceId ?? null, id, nowMs }),
+    ...toolEvent({
+      caller,
+      // The budgets that held it are those of what the check said.
+      call: { ...call, customerId: counted.customerId, tags: counted.tags },
+      tool: report,
+      sessionId: counted.sessionId,
+      traceId: report.traceId ?? null,
+      id,
+      nowMs,
+    }),
     // The reservation names the call whether or not its hold is still there: a repeated report finds the first one by it.
     requestId: report.reservationId != null ? `${report.reservationId}:${caller.keyId}` : (report.idempotencyKey ?? fallbackKey ?? id),
     status,

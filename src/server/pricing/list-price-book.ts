@@ -60,6 +60,8 @@ export class ListPriceBook implements PriceBook {
   #learned: readonly LearnedPrice[] = [];
   /** By provider; made when first asked for, because few of some thirty are used. */
   readonly #providers = new Map<string, ProviderPrices>();
+  /** By the name that an upstream has: no more than there are names of providers. */
+  readonly #pricesOfName = new Map<string, { prices: ProviderPrices; region: string | undefined }>();
 
   /** @param openaiRegion where the endpoint that `openai` calls go to charges for its region (`openaiRegionOf`). */
   constructor({ openaiRegion }: { openaiRegion?: string } = {}) {
@@ -69,7 +71,8 @@ export class ListPriceBook implements PriceBook {
 
   findPrice(query: PriceQuery): ModelPrice | undefined {
     const provider = this.#pricesOf(query.provider);
-    return provider?.prices.find({ ...query, inferenceGeo: query.inferenceGeo ?? provider.region });
+    if (provider?.region === undefined || query.inferenceGeo !== undefined) return provider?.prices.find(query);
+    return provider.prices.find({ ...query, inferenceGeo: provider.region });
   }
 
   /**
@@ -90,9 +93,12 @@ export class ListPriceBook implements PriceBook {
   learn(prices: readonly LearnedPrice[]): void {
     this.#learned = prices.toSorted((a, b) => a.validFromMs - b.validFromMs);
     this.#providers.clear();
+    this.#pricesOfName.clear();
   }
 
   #pricesOf(name: string): { prices: ProviderPrices; region: string | undefined } | undefined {
+    const known = this.#pricesOfName.get(name);
+    if (known !== undefined) return known;
     const target = name === "openai" ? { id: "openai", region: this.#openaiRegion } : listProviderOf(name);
     if (target === undefined) return undefined;
     let prices = this.#providers.get(target.id);
@@ -103,7 +109,9 @@ export class ListPriceBook implements PriceBook {
       );
       this.#providers.set(target.id, prices);
     }
-    return { prices, region: target.region };
+    const found = { prices, region: target.region };
+    this.#pricesOfName.set(name, found);
+    return found;
   }
 }
 

@@ -63,7 +63,7 @@ export function createListPriceStore({
     load,
     start() {
       timer ??= setInterval(() => {
-        load().catch((error: unknown) => log.warn({ error: String(error) }, LOG_FAILURE));
+        load().catch((error: unknown) => log.warn({ component: "list-prices", err: error }, LOG_FAILURE));
       }, pollMs).unref();
     },
     async stop() {

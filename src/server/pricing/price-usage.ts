@@ -67,8 +67,9 @@ export function priceUsage({
 }
 
 function firstPrice(book: PriceBook, query: Omit<PriceQuery, "model">, models: readonly (string | undefined)[]) {
-  for (const model of new Set(models)) {
-    if (model === undefined) continue;
+  for (let i = 0; i < models.length; i++) {
+    const model = models[i];
+    if (model === undefined || models.indexOf(model) < i) continue;
     const price = book.findPrice({ ...query, model });
     if (price) return price;
   }

@@ -60,7 +60,7 @@ describe.each<{ name: string; what: (spender: Spender) => Frozen }>([
     expect(first.fake.log.length).toBe(seen);
     await unfreeze(id);
     const lifted = await Promise.all([first, second].map((product) => until(product, spender, 200)));
-    console.log(`frozen after ${frozen.map(Math.round)} ms, lifted after ${lifted.map(Math.round)} ms`);
+    console.log(`frozen after ${frozen.map(Math.round).join(" and ")} ms, lifted after ${lifted.map(Math.round).join(" and ")} ms`);
     for (const ms of [...frozen, ...lifted]) expect(ms).toBeLessThan(IN_FORCE_MS_MAX);
   });
 

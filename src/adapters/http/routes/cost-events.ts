@@ -1,10 +1,12 @@
 import { z } from "zod";
+import { chargesOfReported } from "@/server/budget";
 import {
   AttributionDetailInput,
   AttributionDetailReport,
   AttributionInput,
   AttributionReport,
   CostEventFilter,
+  type CostEventRecord,
   CostSummary,
   CostSummaryInput,
   exportCostEvents,
@@ -31,6 +33,7 @@ import {
   SessionRow,
   TagKeys,
 } from "@/server/events";
+import type { RestDeps } from "../deps";
 import { gatherTags, integersIn } from "../parse-input";
 import { created, ok, route } from "../route";
 import { dataOf, pageOf } from "../schemas";
@@ -71,7 +74,7 @@ export const costEventRoutes = [
     ],
     async handle({ ctx, deps, body, attemptId }) {
       const input = { ...body, idempotencyKey: body.idempotencyKey ?? reportKey(attemptId) };
-      const data = await reportCostEvent({ ctx, input }, deps);
+      const data = await reportCostEvent({ ctx, input }, reportingTo(deps));
       return data.deduplicated ? ok({ data }) : created({ data });
     },
   }),
@@ -87,7 +90,7 @@ export const costEventRoutes = [
     answers: [{ status: 201, description: "How many are new, and the ids of all.", schema: ReportedCostEvents }],
     async handle({ ctx, deps, body, attemptId }) {
       const events = body.events.map((event, index) => ({ ...event, idempotencyKey: event.idempotencyKey ?? reportKey(attemptId, index) }));
-      return created(await reportCostEvents({ ctx, input: { events } }, deps));
+      return created(await reportCostEvents({ ctx, input: { events } }, reportingTo(deps)));
     },
   }),
   route({
@@ -197,3 +200,9 @@ function reportKey(attemptId: string | undefined, index?: number): string | unde
   if (attemptId === undefined) return undefined;
   return index === undefined ? `idem_${attemptId}` : `idem_${attemptId}_${index}`;
 }
+
+/** What is reported counts against budgets like what was called. */
+const reportingTo = (deps: RestDeps) => ({
+  settleDoor: deps.settleDoor,
+  chargesOf: (orgId: string, events: readonly CostEventRecord[]) => chargesOfReported(orgId, events, deps),
+});

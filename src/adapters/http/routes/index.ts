@@ -1,3 +1,4 @@
+import { originOf } from "../deps";
 import { openApiDocument } from "../openapi";
 import { publicRoute, type Route } from "../route";
 import { auditLogRoutes } from "./audit-log";
@@ -5,6 +6,7 @@ import { budgetRoutes } from "./budgets";
 import { costEventRoutes } from "./cost-events";
 import { decisionRoutes } from "./decisions";
 import { freezeRoutes } from "./freezes";
+import { integrityRoutes } from "./integrity";
 import { keyRoutes } from "./keys";
 import { mcpRoutes } from "./mcp";
 import { policyRoutes } from "./policy";
@@ -22,7 +24,7 @@ const openApiRoute = publicRoute({
   summary: "This document",
   answers: [{ status: 200, description: "OpenAPI 3.1.", contentType: "application/json" }],
   handle: async ({ deps }) => {
-    const origin = deps.env.publicUrl ?? "http://localhost:3000";
+    const origin = originOf(deps.env);
     const text = documents.get(origin) ?? JSON.stringify(openApiDocument(routes, origin));
     documents.set(origin, text);
     return { kind: "text", status: 200, contentType: "application/json; charset=utf-8", text };
@@ -38,6 +40,7 @@ export const routes: readonly Route[] = [
   ...freezeRoutes,
   ...decisionRoutes,
   ...policyRoutes,
+  ...integrityRoutes,
   ...mcpRoutes,
   ...toolCostRoutes,
   ...auditLogRoutes,

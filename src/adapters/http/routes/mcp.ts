@@ -1,9 +1,24 @@
-import { McpEventsAccepted, McpEventsInput, reportToolEvents } from "@/server/mcp";
+import { checkToolBudget, McpBudgetCheck, McpBudgetCheckInput, McpEventsAccepted, McpEventsInput, reportToolEvents } from "@/server/mcp";
+import { originOf } from "../deps";
 import { ok, route } from "../route";
 
 const tag = "MCP";
 
 export const mcpRoutes = [
+  route({
+    method: "POST",
+    path: "/v1/mcp/budget/check",
+    operationId: "checkMcpBudget",
+    tag,
+    summary: "Ask whether a tool may be called, and hold what the call may cost",
+    description:
+      "The same budgets, limits and denials as for calls of models. A hold that is not settled by an event is given back after fifteen " +
+      "minutes. A call that is denied is answered 429 (402 where the key says so, 423 when frozen) with the fields of every denial.",
+    access: { key: ["ingest", "proxy"], user: "key_only" },
+    body: McpBudgetCheckInput,
+    answers: [{ status: 200, description: "The tool may be called.", schema: McpBudgetCheck }],
+    handle: async ({ ctx, deps, body }) => ok(await checkToolBudget({ ctx, input: body }, { ...deps, publicUrl: originOf(deps.env) })),
+  }),
   route({
     method: "POST",
     path: "/v1/mcp/events",

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
 import { ServiceError } from "@/lib/errors";
+import { originOf } from "../deps";
 import { llmsText } from "../llms-text";
 import { publicRoute } from "../route";
 
@@ -64,7 +65,7 @@ export const serviceRoutes = [
       kind: "text",
       status: 200,
       contentType: "text/markdown; charset=utf-8",
-      text: llmsText(deps.env.publicUrl ?? "http://localhost:3000"),
+      text: llmsText(originOf(deps.env)),
     }),
   }),
 ];

@@ -1,0 +1,2 @@
+export { type Job, type JobOutcome, type JobRunner, type Timers, createJobRunner } from "./job-runner";
+export { createMaintenanceJobs } from "./maintenance";

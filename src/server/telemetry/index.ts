@@ -1,0 +1,1 @@
+export { type TraceExporter, type TraceExporterOptions, type TraceStats, createTraceExporter } from "./trace-exporter";
