@@ -472,13 +472,13 @@ class GatewayCall implements ForwardListener {
   /** What was admitted before the freeze ends, too, wherever it stands. */
   #freeze(refused: Refusal): void {
     if (this.#isCut || this.#ending) return;
-    if (!this.#answered || this.#callerGone || !this.#isEventStream() || this.#boundary || endsEvent(this.#tail)) {
+    if (!this.#answered || this.#callerGone || !this.#isEventStream() || endsEvent(this.#tail)) {
       this.#endWith(refused);
       return;
     }
     // Half an event is with the caller, who could not read it if ours followed at once.
     this.#cutAtBoundary = refused;
-    this.#boundary = new EventBoundary();
+    this.#boundary ??= new EventBoundary();
     this.#timer = setTimeout(() => this.#endWith(refused), REST_OF_EVENT_MS);
   }
 
@@ -495,7 +495,7 @@ class GatewayCall implements ForwardListener {
       this.#refuse(refused);
       return;
     }
-    if (!this.#isEventStream() || (!this.#boundary && !endsEvent(this.#tail))) {
+    if (!this.#isEventStream() || !endsEvent(this.#tail)) {
       this.#exchange.destroy();
       return;
     }
@@ -1011,7 +1011,7 @@ function tailOf(before: Buffer, out: Uint8Array): Buffer {
 }
 
 /** Nothing has been sent yet, or an empty line was the last. */
-const endsEvent = (tail: Buffer): boolean => tail.length === 0 || /(?:\n\n|\r\r|\r\n\r\n)$/.test(tail.toString("latin1"));
+const endsEvent = (tail: Buffer): boolean => tail.length === 0 || /(?:\n\n|\r\r|\n\r\n)$/.test(tail.toString("latin1"));
 /** How long the rest of an event is waited for before the connection is closed without a word. */
 const REST_OF_EVENT_MS = 300;
 /** Of calls whose body is not read. */

@@ -120,7 +120,7 @@ describe.each<{ name: string; what: (spender: Spender) => Frozen }>([
   it("closes the connection of a stream that is silent in the middle of an event", async () => {
     const spender = await createSpender(first, { limitMicrodollars: 10_000_000 });
     const { connection, answer } = await openStream(second, spender, {
-      body: { model: "gpt-4o-mini", stream: true, messages },
+      body: { model: "gpt-4o-mini", stream: true, stream_options: { include_usage: true }, messages },
       headers: CUSTOMER,
       scenario: { fault: { kind: "silence", at: { bytes: 700 } } },
     });

@@ -144,7 +144,6 @@ export class OpenaiMeter implements ResponseMeter {
   }
 
   result(): Metered {
-    const { form } = this.#reader;
     if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);
     const { terminal } = this;
     const told = this.#usage === undefined ? this.#usageOfRequest(terminal) : readOpenaiUsage(this.#usage, this.#usageKind());
