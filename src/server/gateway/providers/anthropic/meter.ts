@@ -75,7 +75,6 @@ export class AnthropicMeter implements ResponseMeter {
   }
 
   result(): Metered {
-    const { form } = this.#reader;
     if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);
     const read = this.#usage && readAnthropicUsage(this.#usage, this.#isOutputTold);
     const isReadable = read !== undefined && read.unreadable.length === 0 && read.hasInput;
