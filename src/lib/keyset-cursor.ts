@@ -3,7 +3,8 @@ import { z } from "zod";
 /** Where a page ended, for lists ordered by time and id, newest first. */
 export type KeysetPosition = { createdAt: Date; id: string };
 
-const Position = z.tuple([z.iso.datetime(), z.uuid()]);
+// Nothing of ours was made before 1970, and Postgres does not know the year 0.
+const Position = z.tuple([z.iso.datetime().refine((time) => Date.parse(time) >= 0), z.uuid()]);
 
 /** An opaque, URL-safe cursor. It names a place, not a right: every query still names its organisation. */
 export function encodeKeysetCursor({ createdAt, id }: KeysetPosition): string {

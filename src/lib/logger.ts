@@ -95,6 +95,8 @@ const writers: { [Name in keyof Required<LogFields>]: (value: unknown) => unknow
   err: (value) => describeError(value, causesMax),
 };
 
+/** A function's name can be chosen by who sends the code or the key it is made from, and a terminal obeys what is printed. */
+const CONTROL_CHARACTERS = /[\p{Cc}\p{Cf}\u2028\u2029]+/gu;
 const causesMax = 3;
 const stackFramesMax = 12;
 /** A line may wait this long before it is written, so that the calls of a busy moment share one write. */
@@ -173,6 +175,6 @@ function framesOf(stack: string): string | undefined {
     ? undefined
     : frames
         .slice(0, stackFramesMax)
-        .map((frame) => frame.trim().slice(0, 200))
+        .map((frame) => frame.replace(CONTROL_CHARACTERS, " ").trim().slice(0, 200))
         .join("\n");
 }

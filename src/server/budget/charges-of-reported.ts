@@ -20,11 +20,13 @@ export async function chargesOfReported(
   await loadBudgets(orgId, dependencies);
   const { budgetBook, ledger } = dependencies;
   if (!budgetBook.hasLimits(orgId)) return events.map(() => undefined);
+  const configVersion = budgetBook.versionOf(orgId)!;
   try {
     return await Promise.all(
       events.map(async (event) => {
         const budgets = budgetBook.applicable(orgId, event);
-        return budgets.length === 0 ? undefined : { held: false as const, balanceIds: await ledger.balancesOf(budgets, event.sessionId) };
+        if (budgets.length === 0) return undefined;
+        return { held: false as const, balanceIds: await ledger.balancesOf(budgets, event.sessionId, configVersion) };
       }),
     );
   } catch (error) {

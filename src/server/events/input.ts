@@ -17,8 +17,13 @@ export const RANGE_DAYS_MAX = 367;
 const noNul = (value: string): boolean => !value.includes("\0");
 const text = (lengthMax: number) => z.string().min(1).max(lengthMax).refine(noNul, "must not contain NUL");
 
+const FIRST_MS = Date.parse("0001-01-01T00:00:00Z");
+const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
+/** Postgres knows no year 0, and reads five digits in another way. An offset can lead there from a date that looks right. */
+const isStorable = (text: string): boolean => Date.parse(text) >= FIRST_MS && Date.parse(text) <= LAST_MS;
 const instant = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()], { error: "must be an ISO 8601 time or date" })
+  .refine(isStorable, "must lie in the years 1 to 9999 (UTC)")
   .meta({ description: "ISO 8601; a date alone is its first moment in UTC." });
 
 const publicIdText = (kind: IdKind) =>

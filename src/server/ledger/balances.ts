@@ -6,20 +6,22 @@ import type { LedgerConnection } from "./ledger-connection";
 /** Where the database keeps what is spent and held. */
 export type Balance = { id: bigint; idText: string; endsAtMs: number | null };
 
-export type OpenAnswer = "open" | "stale" | "not_current";
+/** `stale`: the budget is gone, or the configuration is another. `not_current`: clocks disagree about which period it is. */
+export type OpenAnswer = Balance | "stale" | "not_current";
 
 /**
  * Which balance a budget (or a session in it) counts in now. Held in memory so that a call in the middle of a period names its
  * balances without asking; whether they are still the current ones is decided by the database with the call.
  */
 export interface Balances {
-  find(wanted: WantedBalance, configVersion: bigint | null): Balance | undefined;
-  /** Finds or opens them in one statement, and answers for each. @throws LedgerError */
+  /** As far as it is known for this version of the configuration. */
+  find(wanted: WantedBalance, configVersion: bigint): Balance | undefined;
+  /** Finds or opens them in one statement, and answers for each. Null: whatever the configuration is. @throws LedgerError */
   open(wanted: readonly WantedBalance[], configVersions: readonly (bigint | null)[], timeoutMs?: number): Promise<OpenAnswer[]>;
   forget(wanted: WantedBalance): void;
 }
 
-type Held = Balance & { configVersion: bigint | null };
+type Held = Balance & { configVersion: bigint };
 type OpenRow = { place: number; balance_id: string | null; ends_at_ms: string | null; is_stale: boolean; now_ms: string };
 
 const OPEN_BALANCES = "select place, balance_id, ends_at_ms, is_stale, now_ms from open_balances($1, $2, $3, $4, $5)";
@@ -64,13 +66,14 @@ export function createBalances({
         nowMs = Number(row.now_ms);
         if (row.is_stale) answers[i] = "stale";
         if (row.balance_id === null) continue;
-        answers[i] = "open";
-        keep(wanted[i]!, {
+        const balance: Balance = {
           id: BigInt(row.balance_id),
           idText: row.balance_id,
           endsAtMs: row.ends_at_ms === null ? null : Number(row.ends_at_ms),
-          configVersion: configVersions[i] ?? null,
-        });
+        };
+        answers[i] = balance;
+        const configVersion = configVersions[i];
+        if (configVersion != null) keep(wanted[i]!, { ...balance, configVersion });
       }
       asked = asked.filter((i) => answers[i] === "not_current");
     }
@@ -89,7 +92,7 @@ export function createBalances({
     find(wanted, configVersion) {
       const balance = held.get(keyOf(wanted));
       // A change of the configuration may have reset the budget or moved its periods.
-      if (balance === undefined || (configVersion !== null && balance.configVersion !== configVersion)) return undefined;
+      if (balance === undefined || balance.configVersion !== configVersion) return undefined;
       return balance.endsAtMs !== null && balance.endsAtMs <= clock.now() ? undefined : balance;
     },
     forget: (wanted) => void held.delete(keyOf(wanted)),

@@ -244,7 +244,7 @@ describe("a hard budget", () => {
   it("takes a cost told after the fact, even past the limit", async () => {
     const org = await made({ limit: usd(1) });
     const id = uuidv7(Date.now());
-    const balanceIds = await ledger.balancesOf(org.budgets, null);
+    const balanceIds = await ledger.balancesOf(org.budgets, null, 1n);
     await door.settle({ event: event(org.orgId, id, usd(3), { source: "api" }), budgets: { held: false, balanceIds } });
     expect(await balancesOf(org)).toMatchObject([{ spent: "3000000000", excess: "2000000000" }]);
     expect(await database.prisma.budgetExcess.findMany({ where: { orgId: org.orgId } })).toMatchObject([{ reason: "reported" }]);

@@ -22,9 +22,10 @@ export interface Ledger extends Background {
   release(call: { callId: string; orgId: string }): void;
   /**
    * The balances that budgets count in now, for a cost told after the fact.
+   * @param configVersion The one that the budgets were chosen by: a balance that was found under another may have been reset since.
    * @throws LedgerError where the database does not answer.
    */
-  balancesOf(budgets: readonly LedgerBudget[], sessionId: string | null): Promise<bigint[]>;
+  balancesOf(budgets: readonly LedgerBudget[], sessionId: string | null, configVersion: bigint): Promise<bigint[]>;
   /** Expiry, recovery and roll-over, once. */
   sweep(): Promise<{ expired: number; recovered: number; opened: number }>;
   /** Begins renewing and sweeping. */
@@ -107,16 +108,19 @@ export function createLedger(options: LedgerOptions): Ledger {
     keep: holds.keep,
     forget: holds.forget,
     release: holds.release,
-    async balancesOf(budgets, sessionId) {
+    async balancesOf(budgets, sessionId, configVersion) {
       const wanted = budgets.flatMap((budget) => balancesWanted(budget, sessionId));
-      const missing = wanted.filter((each) => balances.find(each, null) === undefined);
-      if (missing.length > 0) {
-        await balances.open(
-          missing,
-          missing.map(() => null),
-        );
-      }
-      return wanted.flatMap((each) => balances.find(each, null)?.id ?? []);
+      const known = wanted.map((each) => balances.find(each, configVersion));
+      const missing = wanted.filter((_, i) => known[i] === undefined);
+      // Whatever the configuration is by now, the cost belongs into the balance of now; in none where the budget is gone.
+      const opened =
+        missing.length === 0
+          ? []
+          : await balances.open(
+              missing,
+              missing.map(() => null),
+            );
+      return [...known, ...opened].flatMap((balance) => (typeof balance === "object" ? [balance.id] : []));
     },
     sweep,
     start() {

@@ -263,6 +263,73 @@ describe("usage", () => {
     }
   });
 
+  it.each<[string, object, object, bigint | null]>([
+    ["cached tokens", { prompt_tokens_details: { cached_tokens: 40 } }, { cachedInputTokens: 40 }, 60n * 150n + 40n * 75n + 50n * 600n],
+    [
+      "reasoning tokens",
+      { completion_tokens_details: { reasoning_tokens: 30 } },
+      { reasoningTokens: 30, outputTokens: 50 },
+      100n * 150n + 50n * 600n,
+    ],
+    [
+      "predicted tokens, which are output already",
+      { completion_tokens_details: { accepted_prediction_tokens: 10, rejected_prediction_tokens: 20 } },
+      { outputTokens: 50 },
+      100n * 150n + 50n * 600n,
+    ],
+    ["sound, which this model has no price for", { prompt_tokens_details: { audio_tokens: 40 } }, { inputTokens: 100 }, null],
+    ["a count that nobody knows", { hologram_tokens: 7 }, {}, null],
+    ["a count that nobody knows among the details", { prompt_tokens_details: { smell_tokens: 7 } }, {}, null],
+    ["searches of a kind that nobody knows", { server_tool_use: { moon_requests: 1 } }, {}, null],
+    ["unknown counts of zero, and words", { hologram_tokens: 0, mood: "good", later: null }, {}, 100n * 150n + 50n * 600n],
+  ])("E18: usage with %s is priced, or said to have no price, and never dropped", async (_name, more, tokens, nano) => {
+    const usage = { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150, ...more };
+    const choice = { index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" };
+    const body = JSON.stringify({ id: "chatcmpl-1", object: "chat.completion", model: MODEL, choices: [choice], usage });
+    const chunk = (extra: object): string =>
+      `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", model: MODEL, ...extra })}\n\n`;
+    const streamed =
+      chunk({ choices: [{ index: 0, delta: { content: "Hi" }, finish_reason: "stop" }] }) +
+      chunk({ choices: [], usage }) +
+      "data: [DONE]\n\n";
+    for (const answer of [await call({ body }), await call({ body: streamed, contentType: "text/event-stream" }, stream)]) {
+      expect(answer.body.toString()).toContain(JSON.stringify(usage));
+      expect(answer.event).toMatchObject({ ...tokens, costNano: nano, costBasis: nano === null ? "unpriced" : "reported" });
+    }
+  });
+
+  it.each<[string, string, bigint | null]>([
+    ["flex", "o4-mini", 100n * 550n + 50n * 2_200n],
+    ["priority", "gpt-4o-mini", 100n * 250n + 50n * 1_000n],
+    ["moonlight", MODEL, null],
+  ])("E18: the tier %s of the answer decides the price, and one that nobody knows leaves the call without", async (tier, model, nano) => {
+    const tokens = { prompt_tokens: 100, completion_tokens: 50, total_tokens: 150 };
+    const choice = { index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" };
+    const { event } = await call(
+      { body: JSON.stringify({ id: "c", object: "chat.completion", model, choices: [choice], usage: tokens, service_tier: tier }) },
+      chat({ model }),
+    );
+    expect(event).toMatchObject({ costNano: nano, costBasis: nano === null ? "unpriced" : "reported" });
+  });
+
+  it("E18: Anthropic's unknown counts leave the call without a price, whole or streamed", async () => {
+    const usage = { input_tokens: 100, output_tokens: 50, teleport_tokens: 3 };
+    const whole = {
+      id: "msg_1",
+      type: "message",
+      role: "assistant",
+      model: "claude-haiku-4-5",
+      content: [],
+      stop_reason: "end_turn",
+      usage,
+    };
+    const { event } = await call({ body: JSON.stringify(whole) }, messages.replace('"stream":true', '"stream":false'), {
+      target: "/v1/messages",
+      headers: ["anthropic-version", "2023-06-01"],
+    });
+    expect(event).toMatchObject({ inputTokens: 100, outputTokens: 50, costNano: null, costBasis: "unpriced" });
+  });
+
   it("E30: a model that answers for another is priced by its own name", async () => {
     const { event } = await call({ model: "gpt-4o-2024-08-06", tokens: { input: 100, output: 10 } });
     expect(event).toMatchObject({ model: "gpt-4o-2024-08-06", requestedModel: MODEL, costNano: 350_000n });
