@@ -14,6 +14,7 @@ import {
   createAbuseLimits,
   createBudgetGate,
   createCallPricing,
+  createLiveCalls,
   createUpstreams,
 } from "@/server/gateway";
 import { type Ledger, type SettleDoor, createLedger, createSettleDoor } from "@/server/ledger";
@@ -177,6 +178,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     trustedProxies: env.gateway.trustedProxies,
     arrivingBodies: { bytes: 0, bytesMax: limits.arrivingBytesMax },
     openCalls,
+    liveCalls: createLiveCalls({ prisma, log }),
     unfinished: new Set(),
     isShuttingDown: () => stopping,
   };

@@ -6,6 +6,7 @@ import {
   type DecisionLog,
   type Denial,
   type HeldBudget,
+  type HeldFreeze,
   type HeldLimit,
   amountsOfLimits,
   balanceIdsOfLimits,
@@ -273,7 +274,15 @@ const boundOf = (hold: Hold): NanoUsd =>
   hold.outcome === "bounded" ? hold.bound : hold.outcome === "unpriced" && hold.ceiling ? hold.ceiling.bound : ZERO_NANO;
 
 function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): Extract<GateAnswer, { outcome: "denied" }> {
-  const refused: Refusal = {
+  return { outcome: "denied", refused: refusalOf(denial), estimate, headers };
+}
+
+export function frozenRefusal(freeze: HeldFreeze, customerId: string | null): Refusal {
+  return refusalOf(buildFrozenDenial(freeze, { upgradeUrl: null, customerId }));
+}
+
+function refusalOf(denial: Denial): Refusal {
+  return {
     code: denial.code,
     status: denial.status,
     message: `NullSpend: ${denial.message}`,
@@ -281,7 +290,6 @@ function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): Ex
     headers: denial.headers,
     ...(denial.upgradeUrl === null ? {} : { upgradeUrl: denial.upgradeUrl }),
   };
-  return { outcome: "denied", refused, estimate, headers };
 }
 
 function affordableTokens(hold: BoundedHold | null, limits: readonly HeldLimit[]): number | null {

@@ -10,7 +10,7 @@ import type { CostEventRecord, EventStatus } from "@/server/events";
 import type { SettleDoor, Settlement } from "@/server/ledger";
 import type { GatewayMetrics } from "@/server/metrics";
 import type { AbuseLimits } from "./abuse-limits";
-import type { BudgetGate, GateAnswer } from "./budget-gate";
+import { type BudgetGate, type GateAnswer, frozenRefusal } from "./budget-gate";
 import { type CallAttribution, attributionOf } from "./attribution-of-call";
 import { clientAddress } from "./client-address";
 import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
@@ -30,6 +30,7 @@ import {
 import { type LaterUsage, type LaterUsageReader, laterEventId, laterUsageReader } from "./later-usage";
 import { StreamUsageRemover, addStreamUsage } from "./providers/openai/stream-usage";
 import { limitedBody } from "./limited-body";
+import type { LiveCall, LiveCalls } from "./live-calls";
 import { readBody } from "./read-body";
 import { FORWARDED_METHODS, type Refusal, bodyTooSlow, refusal, refusalBody, refusalHeaders } from "./refusal";
 import { type Credentials, headersToForward, namesRawKey, readCredentials } from "./request-headers";
@@ -87,6 +88,8 @@ export type Gateway = {
   arrivingBodies: { bytes: number; readonly bytesMax: number };
   /** Calls open by key id, for `maxConcurrent`. */
   openCalls: Map<string, number>;
+  /** Calls that a freeze ends. */
+  liveCalls: LiveCalls;
   /** Calls whose event is not durable yet; waited for when the process stops. */
   unfinished: Set<Promise<void>>;
   /** True once the process has been told to stop. */
@@ -177,6 +180,11 @@ class GatewayCall implements ForwardListener {
   #guard: StreamGuard | undefined;
   #boundary: EventBoundary | undefined;
   #isCut = false;
+  /** The last bytes handed on: whether they end an event. */
+  #tail: Buffer = EMPTY;
+  /** What the answer ends with as soon as the event that is being handed on is whole. */
+  #cutAtBoundary: Refusal | undefined;
+  #live: LiveCall | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   #ownMs = 0;
@@ -455,14 +463,42 @@ class GatewayCall implements ForwardListener {
     });
   }
 
-  /** No budget has more for this stream: it ends in the provider's own way, and the provider is told to stop. */
+  /** No budget has more for this stream. */
   #cut(): void {
     if (this.#isCut || this.#ending) return;
+    this.#endWith(refusal("budget_exceeded", "a budget is used up, so this answer ends here."));
+  }
+
+  /** What was admitted before the freeze ends, too, wherever it stands. */
+  #freeze(refused: Refusal): void {
+    if (this.#isCut || this.#ending) return;
+    if (!this.#answered || this.#callerGone || !this.#isEventStream() || endsEvent(this.#tail)) {
+      this.#endWith(refused);
+      return;
+    }
+    // Half an event is with the caller, who could not read it if ours followed at once.
+    this.#cutAtBoundary = refused;
+    this.#boundary ??= new EventBoundary();
+    this.#timer = setTimeout(() => this.#endWith(refused), REST_OF_EVENT_MS);
+  }
+
+  /** The answer ends in the provider's own way, and the provider is told to stop. */
+  #endWith(refused: Refusal): void {
+    if (this.#isCut || this.#ending) return;
+    clearTimeout(this.#timer);
     this.#isCut = true;
-    const refused = refusal("budget_exceeded", "a budget is used up, so this answer ends here.");
-    this.#ending = { status: "interrupted", denialCode: refused.code, httpStatus: this.#upstreamStatus ?? null };
+    const httpStatus = this.#answered ? (this.#upstreamStatus ?? null) : refused.status;
+    this.#ending = { status: "interrupted", denialCode: refused.code, httpStatus };
     this.#forwarded!.abort();
-    if (!this.#answered || this.#callerGone) return;
+    if (this.#callerGone) return;
+    if (!this.#answered) {
+      this.#refuse(refused);
+      return;
+    }
+    if (!this.#isEventStream() || !endsEvent(this.#tail)) {
+      this.#exchange.destroy();
+      return;
+    }
     const { code, message, details } = refused;
     const sequenceNumber = this.#meter?.result().nextSequenceNumber;
     const text = this.#provider.inBandError({
@@ -471,6 +507,10 @@ class GatewayCall implements ForwardListener {
       ...(sequenceNumber === undefined ? {} : { sequenceNumber }),
     });
     this.#exchange.end(Buffer.from(text));
+  }
+
+  #isEventStream(): boolean {
+    return this.#head?.contentType?.toLowerCase().startsWith("text/event-stream") === true && !this.#isEncoded();
   }
 
   #dispatch(
@@ -499,6 +539,7 @@ class GatewayCall implements ForwardListener {
     const length = exchange.header("content-length");
     if (stream && length !== undefined) rawHeaders.push("content-length", length);
     exchange.onAbort(() => this.#onCallerGone());
+    this.#beLive();
     const now = gateway.clock.monotonic();
     this.#ownMs += now - this.#arrivedAt;
     this.#dispatchedAt = now;
@@ -512,6 +553,13 @@ class GatewayCall implements ForwardListener {
       timeouts: gateway.limits.timeouts,
       listener: this,
     });
+  }
+
+  #beLive(): void {
+    const { orgId, keyId } = this.#identity!;
+    const { customerId } = this.#attribution!;
+    this.#live = { orgId, keyId, customerId, freeze: (by) => this.#freeze(frozenRefusal(by, customerId)) };
+    this.#gateway.liveCalls.add(this.#live);
   }
 
   /** CONTRACT §4: the one thing added to a request. */
@@ -553,8 +601,8 @@ class GatewayCall implements ForwardListener {
       if (guard) this.#meter.watchText((piece) => guard.add(piece, this.#gateway.clock.now()));
     }
     if (status < 300) this.#readLaterUsage(head);
-    if ((this.#meter || this.#laterReader) && head.contentEncoding !== undefined && head.contentEncoding !== "identity") {
-      this.#decoder = createBodyDecoder(head.contentEncoding, (chunk) => this.#read(chunk));
+    if ((this.#meter || this.#laterReader) && this.#isEncoded()) {
+      this.#decoder = createBodyDecoder(head.contentEncoding!, (chunk) => this.#read(chunk));
     }
     let passed = head.passed;
     if (this.#usageAdded && status < 300 && head.contentType?.toLowerCase().startsWith("text/event-stream")) {
@@ -562,10 +610,17 @@ class GatewayCall implements ForwardListener {
       passed = withoutHeader(passed, "content-length");
     }
     if (this.#guard) passed = withoutHeader(passed, "content-length");
+    // Events cannot be told apart in what is compressed: an answer that has to be cut ends with its connection.
+    if (this.#isEncoded()) this.#boundary = undefined;
     if (this.#callerGone) return;
     this.#ownMs += this.#gateway.clock.monotonic() - receivedAt;
     this.#exchange.writeHead(status, passed.concat(this.#ownHeaders(head.serverTiming)), sendable(statusText));
     this.#answered = true;
+  }
+
+  #isEncoded(): boolean {
+    const encoding = this.#head?.contentEncoding;
+    return encoding !== undefined && encoding !== "identity";
   }
 
   #read(chunk: Uint8Array): void {
@@ -590,13 +645,20 @@ class GatewayCall implements ForwardListener {
     let out = this.#remover ? this.#remover.push(chunk) : chunk;
     if (this.#boundary && out.length > 0) out = this.#boundary.push(out);
     const flows = this.#handOn(out);
+    if (this.#cutAtBoundary && out.length > 0) this.#endWith(this.#cutAtBoundary);
     // Looked at after what was read is handed on: the money for that is held already.
-    const hasRoom = this.#guard === undefined || this.#isCut || this.#guard.check();
+    const hasRoom = this.#guard === undefined || this.#isCut || this.#hasRoom(this.#guard);
     return flows && hasRoom;
+  }
+
+  #hasRoom(guard: StreamGuard): boolean {
+    if (this.#meter?.terminal) guard.end();
+    return guard.check();
   }
 
   #handOn(out: Uint8Array): boolean {
     if (this.#callerGone || !this.#answered || this.#isCut || out.length === 0) return true;
+    this.#tail = tailOf(this.#tail, out);
     if (this.#exchange.write(out)) return true;
     this.#timer = setTimeout(() => this.#exchange.destroy(), this.#gateway.limits.stallMs);
     this.#exchange.onDrain(() => {
@@ -735,6 +797,7 @@ class GatewayCall implements ForwardListener {
 
   async #settle(): Promise<Settling | undefined> {
     clearTimeout(this.#timer);
+    if (this.#live) this.#gateway.liveCalls.remove(this.#live);
     const identity = this.#identity;
     if (!identity) return undefined;
     if (this.#holdsSlot) this.#releaseSlot(identity.keyId);
@@ -832,7 +895,7 @@ class GatewayCall implements ForwardListener {
       facts: this.#facts,
       requestBody: this.#requestBody,
       metered,
-      callerLeft: ending.status === "cancelled",
+      callerLeft: ending.status === "cancelled" || this.#isCut,
       startedAtMs: this.#createdAtMs,
     });
   }
@@ -939,6 +1002,18 @@ function isJsonContentType(contentType: string): boolean {
 const sendable = (statusText: string): string | undefined => (/^[\t\x20-\x7e]*$/.test(statusText) ? statusText : undefined);
 
 const EMPTY = Buffer.alloc(0);
+/** As many bytes as the longest end of an event has. */
+const TAIL_BYTES = 4;
+
+function tailOf(before: Buffer, out: Uint8Array): Buffer {
+  const last = Buffer.from(out.buffer, out.byteOffset, out.byteLength).subarray(-TAIL_BYTES);
+  return last.length === TAIL_BYTES ? last : Buffer.concat([before, last]).subarray(-TAIL_BYTES);
+}
+
+/** Nothing has been sent yet, or an empty line was the last. */
+const endsEvent = (tail: Buffer): boolean => tail.length === 0 || /(?:\n\n|\r\r|\n\r\n)$/.test(tail.toString("latin1"));
+/** How long the rest of an event is waited for before the connection is closed without a word. */
+const REST_OF_EVENT_MS = 300;
 /** Of calls whose body is not read. */
 const NO_FACTS: RequestFacts = { stream: false, choices: 1, asksStreamUsage: false, thinksUnseen: false, background: false };
 /** How a call stands until it is settled: what its hold's draft says. */

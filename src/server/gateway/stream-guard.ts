@@ -4,6 +4,8 @@ import { type BoundedHold, MeteredOutput, costWithOutput } from "@/server/meteri
 
 /** Output tokens that a hold is grown by at a time: enough that a stream asks seldom, little enough that others are not kept waiting. */
 const STEP_TOKENS = 1_024;
+/** Others may take the room that an answer told of. */
+const ATTEMPTS_MAX = 4;
 
 export type GuardedHold = BoundedHold & { cut: NonNullable<BoundedHold["cut"]> };
 
@@ -18,7 +20,10 @@ export class StreamGuard {
   readonly #output: MeteredOutput;
   #held: NanoUsd;
   #asking = false;
-  #exhausted = false;
+  /** A step more was not to be had. */
+  #nothingSpare = false;
+  #tightening: Promise<void> | undefined;
+  #hasEnded = false;
   readonly #onCut: () => void;
   readonly #onRoom: () => void;
 
@@ -51,46 +56,72 @@ export class StreamGuard {
   /** Visible output that was just read. */
   add(piece: string, nowMs: number): void {
     this.#output.add(piece, nowMs);
-    if (this.#output.canTighten) void this.#output.tighten().catch(() => {});
+    if (this.#output.canTighten) void this.#tighten();
   }
 
-  /** The stream's own end was seen. */
+  /** The stream's own end was seen: there is nothing left to be cut. */
   end(): void {
+    this.#hasEnded = true;
     this.#output.end();
   }
 
   /** After each piece. False: hold the stream back until `onRoom`; `onCut` may come instead. */
   check(): boolean {
+    if (this.#hasEnded) return true;
     const needed = this.#needed();
-    if (needed + this.#step() / 2n > this.#held && !this.#asking && !this.#exhausted) void this.#ask(needed);
-    if (needed <= this.#held) return true;
-    if (this.#exhausted) this.#onCut();
-    return false;
+    const isShort = needed > this.#held;
+    // Where there was nothing to spare, it is only asked again when the stream cannot go on without.
+    const isLow = !this.#nothingSpare && needed + this.#step() / 2n > this.#held;
+    if ((isShort || isLow) && !this.#asking) void this.#ask();
+    return !isShort;
   }
 
-  async #ask(needed: NanoUsd): Promise<void> {
+  async #ask(): Promise<void> {
     this.#asking = true;
-    const short = needed > this.#held ? needed - this.#held : 0n;
-    // A full step first; where that is not there, all that is, if it is enough for now: money that is there is not refused.
-    for (let extra = short + this.#step(); ;) {
+    const heldBefore = this.#held;
+    await this.#grow();
+    this.#asking = false;
+    if (this.#hasEnded || this.#short() === 0n) this.#onRoom();
+    else if (this.#held === heldBefore) this.#onCut();
+    else void this.#ask();
+  }
+
+  /** A full step first; where that is not there, all that is, if it is enough for now: money that is there is not refused. */
+  async #grow(): Promise<void> {
+    if (this.#nothingSpare) {
+      await this.#tighten();
+      if (this.#short() === 0n) return;
+    }
+    let extra = this.#short() + this.#step();
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
       const total = nanoUsd(this.#held + extra);
       const answer = await this.#ledger.extendTo(this.#callId, total);
       if (answer.outcome === "extended") {
         this.#held = total;
-        break;
+        return;
       }
-      const room = answer.outcome === "short" && answer.room < extra ? answer.room : 0n;
-      if (room === 0n || room < short) {
-        this.#exhausted = true;
-        break;
-      }
-      extra = room;
+      this.#nothingSpare = true;
+      if (answer.outcome !== "short") return;
+      // Bytes are quick and wide: before a stream is cut, its text is counted.
+      if (this.#short() > answer.room) await this.#tighten();
+      if (answer.room === 0n || this.#short() > answer.room) return;
+      extra = answer.room;
     }
-    this.#asking = false;
-    const now = this.#needed();
-    if (now <= this.#held) this.#onRoom();
-    else if (this.#exhausted) this.#onCut();
-    else void this.#ask(now);
+  }
+
+  /** All that was read so far. Where it cannot be counted, its bytes stand. */
+  async #tighten(): Promise<void> {
+    while (this.#tightening) await this.#tightening;
+    this.#tightening = this.#output
+      .tighten()
+      .catch(() => {})
+      .finally(() => (this.#tightening = undefined));
+    await this.#tightening;
+  }
+
+  #short(): bigint {
+    const needed = this.#needed();
+    return needed > this.#held ? needed - this.#held : 0n;
   }
 
   #needed(): NanoUsd {

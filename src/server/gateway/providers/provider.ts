@@ -106,6 +106,8 @@ export interface ResponseMeter {
   watchText(listener: (piece: string) => void): void;
   /** No more bytes will come. */
   end(): void;
+  /** The stream's own end was seen. */
+  readonly terminal: boolean;
   /** May be asked at any time; cheap only at the end. */
   result(): Metered;
 }

@@ -70,8 +70,11 @@ export class AnthropicMeter implements ResponseMeter {
     this.#text.listener = listener;
   }
 
+  get terminal(): boolean {
+    return this.#reader.form === "opaque" ? this.#reader.ended : this.#terminal;
+  }
+
   result(): Metered {
-    const { form } = this.#reader;
     if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);
     const read = this.#usage && readAnthropicUsage(this.#usage, this.#isOutputTold);
     const isReadable = read !== undefined && read.unreadable.length === 0 && read.hasInput;
@@ -99,7 +102,7 @@ export class AnthropicMeter implements ResponseMeter {
       unreadable: read && read.unreadable.length > 0 ? read.unreadable : undefined,
       model: this.#model,
       serviceTier,
-      terminal: form === "opaque" ? this.#reader.ended : this.#terminal,
+      terminal: this.terminal,
       visibleText: usageComplete ? "" : this.#text.toString(),
       visibleCharactersDropped: !usageComplete && this.#text.dropped > 0 ? this.#text.dropped : undefined,
       billedItems,

@@ -139,10 +139,13 @@ export class OpenaiMeter implements ResponseMeter {
     this.#text.listener = listener;
   }
 
+  get terminal(): boolean {
+    return this.#reader.form === "opaque" ? this.#reader.ended : this.#terminal;
+  }
+
   result(): Metered {
-    const { form } = this.#reader;
     if (this.#reader.document && !this.#documentRead) this.#readDocument(this.#reader.document);
-    const terminal = form === "opaque" ? this.#reader.ended : this.#terminal;
+    const { terminal } = this;
     const told = this.#usage === undefined ? this.#usageOfRequest(terminal) : readOpenaiUsage(this.#usage, this.#usageKind());
     const isTold = told?.ok === true && (this.#isUsageFinal || terminal);
     const billedItems = this.#countBilledItems();
