@@ -106,7 +106,7 @@ const UNAVAILABLE: Authentication = { outcome: "unavailable" };
  * never admits a call, and an error never becomes "unknown". That a key does not exist is never remembered.
  */
 export function createKeyAuthenticator(options: KeyAuthenticatorOptions): PollingKeyAuthenticator {
-  const { clock, log, pollMs = 400, lookupTimeoutMs = 2000, entriesMax = 50_000 } = options;
+  const { clock, log, pollMs = 400, lookupTimeoutMs = 1_500, entriesMax = 50_000 } = options;
   // The poll has a connection of its own: behind a queue of lookups it would be late, and its lateness makes more lookups.
   const lookupPool = options.pool ?? ownPool(options, lookupTimeoutMs);
   const pollPool = options.pool ?? ownPool(options, FRESH_MS);

@@ -76,7 +76,7 @@ type Held = {
 /** The longest held leave first; they are read again when needed. */
 const ORGS_MAX = 50_000;
 /** A call waits for this before it is answered 503. */
-const LOAD_TIMEOUT_MS = 2_000;
+const LOAD_TIMEOUT_MS = 1_500;
 
 export function createBudgetBook({
   prisma,
