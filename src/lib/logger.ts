@@ -95,7 +95,7 @@ const writers: { [Name in keyof Required<LogFields>]: (value: unknown) => unknow
   err: (value) => describeError(value, causesMax),
 };
 
-/** A function's name can be chosen by who sends the code or the key it is made from, and a terminal obeys what is printed. */
+/** Functions are named after keys of objects, which may come from anywhere, and a terminal obeys what is printed on it. */
 const CONTROL_CHARACTERS = /[\p{Cc}\p{Cf}\u2028\u2029]+/gu;
 const causesMax = 3;
 const stackFramesMax = 12;
