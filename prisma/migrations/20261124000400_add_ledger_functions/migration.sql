@@ -1253,8 +1253,9 @@ END
 $$;
 
 -- Settles holds whose lease has run out, by this clock: the process that made them is gone, and nobody knows what its calls cost.
--- Calls of models are charged what was held for them, provisionally; calls of tools, which live elsewhere, are released. Several may
--- do this at once: what one looks at, the others pass over. Returns how many holds it took.
+-- Calls of models are charged what was held for them, provisionally; calls of tools, which live elsewhere, are released. A row without
+-- balances is of a call that no budget limits, written down so that it is not forgotten: it costs what was estimated. Several may do
+-- this at once: what one looks at, the others pass over. Returns how many it took.
 CREATE FUNCTION "expire_reservations"("most" integer) RETURNS integer
 LANGUAGE plpgsql VOLATILE
 SET enable_seqscan = off
@@ -1300,16 +1301,33 @@ AS $$
   FROM (
     SELECT "call_id", CASE WHEN "draft"::jsonb->>'source' <> 'mcp' THEN "draft"::jsonb || jsonb_build_object(
       'status', 'interrupted',
-      'budget_status', 'approved',
-      'cost_basis', 'bounded',
+      'budget_status', CASE cardinality("balance_ids") WHEN 0 THEN 'none' ELSE 'approved' END,
+      'cost_basis', CASE WHEN "amount" IS NULL THEN 'unpriced' ELSE 'bounded' END,
       'cost_nano', "amount",
-      'charged_nano', "amount",
+      'charged_nano', coalesce("amount", 0),
       'held', true
     ) END AS "event"
     FROM "reservation",
-      LATERAL (SELECT max("line") AS "amount" FROM unnest("amounts"[1 : cardinality("balance_ids")]) AS "line") AS "most"
+      LATERAL (
+        SELECT coalesce(max("line"), ("draft"::jsonb->>'estimated_nano')::bigint) AS "amount"
+        FROM unnest("amounts"[1 : cardinality("balance_ids")]) AS "line"
+      ) AS "most"
     WHERE "call_id" = ANY ("call_ids") AND "state" = 'held'
   ) AS "expiring"
+$$;
+
+-- Writes down calls that no budget limits and that are still under way, so that they are not forgotten when their process dies.
+CREATE FUNCTION "journal_calls"("call_ids" uuid[], "org_ids" uuid[], "drafts" text, "lease" interval) RETURNS void
+LANGUAGE sql VOLATILE
+AS $$
+  INSERT INTO "reservation" ("call_id", "org_id", "balance_ids", "amounts", "lease_until", "draft")
+  SELECT "id", "org_id", '{}', '{}', clock_timestamp() + "lease", "draft"
+  FROM unnest("call_ids", "org_ids", string_to_array("drafts", E'\n')) AS "call" ("id", "org_id", "draft")
+  WHERE NOT EXISTS (
+    SELECT FROM "cost_event" AS "event" WHERE "event"."org_id" = "call"."org_id" AND "event"."id" = "call"."id"
+  )
+  ORDER BY "id"
+  ON CONFLICT ("call_id") DO NOTHING
 $$;
 
 -- Forgets holds that expired so long ago that no settlement is to come.

@@ -428,7 +428,7 @@ class GatewayCall implements ForwardListener {
         orgId: identity.orgId,
         atMs: this.#createdAtMs,
       },
-      draft: () => this.#event({ identity, metered: undefined, ending: UNDER_WAY, pricing: UNCHARGED }),
+      draft: () => this.#draft(),
     });
     const answer = isPromise(asked) ? await asked : asked;
     this.#reserveMs = clock.monotonic() - startedAt;
@@ -448,6 +448,11 @@ class GatewayCall implements ForwardListener {
         if (answer.reduced) this.#watch(answer.hold as GuardedHold);
         return undefined;
     }
+  }
+
+  /** The event as far as it is known before the call ends: what is recorded should this process die. */
+  #draft(): CostEventRecord {
+    return this.#event({ identity: this.#identity!, metered: undefined, ending: UNDER_WAY, pricing: UNCHARGED });
   }
 
   #watch(hold: GuardedHold): void {
@@ -544,6 +549,7 @@ class GatewayCall implements ForwardListener {
     this.#ownMs += now - this.#arrivedAt;
     this.#dispatchedAt = now;
     this.#parseMs += now - parsedAt;
+    if (!this.#held) gateway.budgets.ledger.watch({ callId: this.#eventId, orgId: this.#identity!.orgId, draft: () => this.#draft() });
     this.#forwarded = forward({
       dispatcher: upstream.pool,
       method: exchange.method,
@@ -806,10 +812,12 @@ class GatewayCall implements ForwardListener {
     const pricing = this.#chargeOf(await this.#price(metered, identity, ending));
     const event = this.#event({ identity, metered, ending, pricing });
     this.#gateway.metrics.observeCall(event);
-    if (this.#held) this.#gateway.budgets.ledger.forget(this.#eventId);
+    const { ledger } = this.#gateway.budgets;
+    ledger.forget(this.#eventId);
+    const isWrittenDown = ledger.unwatch(this.#eventId);
     const durable = this.#gateway.settleDoor.settle({
       event,
-      ...(this.#held && { budgets: { held: true } }),
+      ...((this.#held || isWrittenDown) && { budgets: { held: true } }),
       ...(this.#denial && { denial: this.#denial }),
     });
     return { durable: this.#laterSettled.length === 0 ? durable : Promise.all([durable, ...this.#laterSettled]) };
@@ -983,6 +991,9 @@ class GatewayCall implements ForwardListener {
       return await this.#settle();
     } catch (error) {
       this.#gateway.log.error({ requestId: this.requestId, err: error }, "event lost");
+      // What was held or written down of it expires, and is recorded then.
+      this.#gateway.budgets.ledger.forget(this.#eventId);
+      this.#gateway.budgets.ledger.unwatch(this.#eventId);
       return undefined;
     }
   }

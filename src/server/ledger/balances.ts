@@ -38,6 +38,8 @@ export function createBalances({
   balancesMax?: number;
 }): Balances {
   const held = new Map<string, Held>();
+  /** By how much the database's clock, which decides, is ahead of ours. */
+  let aheadMs = 0;
 
   async function open(
     wanted: readonly WantedBalance[],
@@ -46,7 +48,7 @@ export function createBalances({
   ): Promise<OpenAnswer[]> {
     const answers: OpenAnswer[] = wanted.map(() => "not_current");
     let asked = wanted.map((_, i) => i);
-    let nowMs = clock.now();
+    let nowMs = clock.now() + aheadMs;
     // Twice: where our clock is on the other side of a period's edge, the second time is by the database's.
     for (let attempt = 1; attempt <= 2 && asked.length > 0; attempt += 1) {
       const edges = asked.map((i) => edgesOf(wanted[i]!.budget.period, nowMs));
@@ -64,6 +66,7 @@ export function createBalances({
       for (const row of rows) {
         const i = asked[row.place - 1]!;
         nowMs = Number(row.now_ms);
+        aheadMs = nowMs - clock.now();
         if (row.is_stale) answers[i] = "stale";
         if (row.balance_id === null) continue;
         const balance: Balance = {
@@ -93,7 +96,7 @@ export function createBalances({
       const balance = held.get(keyOf(wanted));
       // A change of the configuration may have reset the budget or moved its periods.
       if (balance === undefined || balance.configVersion !== configVersion) return undefined;
-      return balance.endsAtMs !== null && balance.endsAtMs <= clock.now() ? undefined : balance;
+      return balance.endsAtMs !== null && balance.endsAtMs <= clock.now() + aheadMs ? undefined : balance;
     },
     forget: (wanted) => void held.delete(keyOf(wanted)),
   };

@@ -11,7 +11,7 @@ import { costEvent, recordingLog } from "./testing";
  * A process of ledger.crash.test.ts: reserves, "sends" and settles calls until it is killed, or sweeps. Written to stdout before
  * anything else happens: the ids of the calls that were sent, which is what a provider would have seen.
  */
-export type CrashTask = { connectionString: string; orgId: string; budgets: LedgerBudget[]; work: "calls" | "sweep" };
+export type CrashTask = { connectionString: string; orgId: string; budgets: LedgerBudget[]; work: "calls" | "unlimited" | "sweep" };
 
 const task = JSON.parse(process.argv[2]!, (key, value: unknown) =>
   key.endsWith("Nano") && typeof value === "string" ? BigInt(value) : value,
@@ -39,7 +39,18 @@ async function call(i: number): Promise<void> {
   await door.settle({ event, budgets: { held: true } });
 }
 
-if (task.work === "sweep") {
+/** A call that no budget limits, and that never ends. */
+function callWithoutBudget(): void {
+  const callId = uuidv7(Date.now());
+  ledger.watch({ callId, orgId, draft: () => costEvent({ orgId, id: callId, requestId: callId, status: "interrupted" }) });
+  writeSync(1, `${callId}\n`);
+}
+
+if (task.work === "unlimited") {
+  ledger.start();
+  for (let i = 0; i < 700; i += 1) callWithoutBudget();
+  setInterval(() => {}, 60_000);
+} else if (task.work === "sweep") {
   await ledger.sweep();
   await ledger.stop();
   await door.stop();

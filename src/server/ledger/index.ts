@@ -10,6 +10,7 @@ export {
 } from "./settle";
 export type { LedgerBudget } from "./budget-line";
 export type { ExtendResult } from "./holds";
+export type { WatchedCall } from "./journal";
 export { createLedger, type Ledger, type LedgerOptions } from "./ledger";
 export { LedgerError } from "./ledger-connection";
 export {

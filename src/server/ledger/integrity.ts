@@ -43,7 +43,7 @@ export async function violationsOf(prisma: PrismaClient, orgId: string): Promise
       prisma.$queryRaw<{ message: string }[]>`
         SELECT format('call %s is settled and still held', r.call_id) AS message
         FROM reservation r JOIN cost_event e ON e.org_id = r.org_id AND e.id = r.call_id
-        WHERE r.org_id = ${orgId}::uuid AND r.state = 'held'`,
+        WHERE r.org_id = ${orgId}::uuid AND r.state = 'held' AND cardinality(r.balance_ids) > 0`,
       prisma.$queryRaw<{ message: string }[]>`
         SELECT format('the hold of call %s ran out at %s and was not settled', call_id, lease_until) AS message
         FROM reservation

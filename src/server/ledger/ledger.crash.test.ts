@@ -109,6 +109,21 @@ describe.skipIf(!real)(`a process is killed (${NEEDS_REAL_POSTGRES})`, () => {
     },
   );
 
+  it("calls that no budget limits and that last are recorded all the same", { timeout: 60_000 }, async () => {
+    const task: CrashTask = { ...(await newTask()), work: "unlimited" };
+    // The second of two batches.
+    const { sent } = await run(task, { failpoint: "after-journal:2" });
+    expect(sent).toHaveLength(700);
+    await sweepAll(task.orgId);
+    const events = await database.prisma.costEvent.findMany({
+      where: { orgId: task.orgId },
+      select: { id: true, status: true, costBasis: true, costNano: true, provisional: true },
+    });
+    expect(events.map(({ id }) => id).toSorted()).toEqual(sent.toSorted());
+    expect(events[0]).toMatchObject({ status: "interrupted", costBasis: "unpriced", costNano: null, provisional: true });
+    expect(await violationsOf(database.prisma, task.orgId)).toEqual([]);
+  });
+
   it("at any moment: the same", { timeout: 120_000 }, async () => {
     for (let round = 0; round < 8; round += 1) {
       const task = await newTask();

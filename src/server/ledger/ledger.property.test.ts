@@ -272,7 +272,7 @@ class Pair {
     );
     const stored = rows.map((row) => ({
       budget: this.budgetIds.indexOf(row.budget_id as string),
-      session: row.session_id,
+      session: row.session_id as string | null,
       kind: row.kind,
       limit: BigInt(row.limit_nano as string),
       spent: BigInt(row.spent_nano as string),
@@ -280,8 +280,8 @@ class Pair {
       excess: BigInt(row.excess_nano as string),
       armed: row.thresholds,
     }));
-    const byScope = (a: { budget: number; session: unknown }, b: { budget: number; session: unknown }): number =>
-      a.budget - b.budget || String(a.session ?? "").localeCompare(String(b.session ?? ""));
+    type Scope = { budget: number; session: string | null };
+    const byScope = (a: Scope, b: Scope): number => a.budget - b.budget || (a.session ?? "").localeCompare(b.session ?? "");
     expect(stored.toSorted(byScope)).toEqual(this.model.balances.toSorted(byScope));
     expect(await violationsOf(database.prisma, this.orgId)).toEqual([]);
     const told = await database.prisma.outboxEvent.findMany({ where: { orgId: this.orgId }, select: { type: true } });

@@ -6,6 +6,7 @@ import { createBackground, type Background } from "./background";
 import { createBalances } from "./balances";
 import { balancesWanted, type LedgerBudget } from "./budget-line";
 import { createHolds, type ExtendResult } from "./holds";
+import { createJournal, type WatchedCall } from "./journal";
 import { createLedgerConnection } from "./ledger-connection";
 import { createReserver, RESERVE_LIMITS, type ReserveLimits, type ReserveRequest, type ReserveResult, type ReserveStats } from "./reserve";
 
@@ -18,6 +19,10 @@ export interface Ledger extends Background {
   /** Renews a hold until `forget`: from when the call is sent until it is settled. */
   keep(callId: string): void;
   forget(callId: string): void;
+  /** A call that no budget limits was sent: if it lasts, it is written down within a second, and renewed. */
+  watch(call: WatchedCall): void;
+  /** The call ended. Answers whether it was written down: its settlement then says `budgets: { held: true }`. */
+  unwatch(callId: string): boolean;
   /** Gives back the hold of a call that was never sent and that gets no event; tried until the database answers. */
   release(call: { callId: string; orgId: string }): void;
   /**
@@ -32,7 +37,7 @@ export interface Ledger extends Background {
   start(): void;
   /** Calls that are told `unavailable` from here on; waits up to `timeoutMs` for holds that are still to be given back. */
   stop(timeoutMs?: number): Promise<void>;
-  readonly stats: Readonly<ReserveStats & { waiting: number; kept: number; releasing: number }>;
+  readonly stats: Readonly<ReserveStats & { waiting: number; kept: number; releasing: number; watched: number }>;
 }
 
 export type LedgerOptions = {
@@ -43,17 +48,27 @@ export type LedgerOptions = {
   /** Well within the lease, so that a missed one does not lose it. */
   renewEveryMs?: number;
   sweepEveryMs?: number;
+  journalEveryMs?: number;
 };
 
 const RENEW_EVERY_MS = 30_000;
 const SWEEP_EVERY_MS = 2_000;
+/** A process that is killed loses the calls that began since, as far as nothing was held for them. */
+const JOURNAL_EVERY_MS = 500;
 const FORGET_EVERY_MS = 3_600_000;
 /** A row that somebody else keeps locked is waited for this long, and its calls are told then. */
 const LOCK_TIMEOUT_MS = 500;
 const STOP_TIMEOUT_MS = 2_000;
 
 export function createLedger(options: LedgerOptions): Ledger {
-  const { connectionString, clock, log, renewEveryMs = RENEW_EVERY_MS, sweepEveryMs = SWEEP_EVERY_MS } = options;
+  const {
+    connectionString,
+    clock,
+    log,
+    renewEveryMs = RENEW_EVERY_MS,
+    sweepEveryMs = SWEEP_EVERY_MS,
+    journalEveryMs = JOURNAL_EVERY_MS,
+  } = options;
   const limits = { ...RESERVE_LIMITS, ...options.limits };
   const statementTimeoutMs = Math.max(LOCK_TIMEOUT_MS, limits.decisionTimeoutMs - 300);
   const connection = createLedgerConnection({
@@ -73,6 +88,7 @@ export function createLedger(options: LedgerOptions): Ledger {
   });
   const balances = createBalances({ connection, clock });
   const holds = createHolds({ connection: aside, clock, log, leaseMs: limits.leaseMs, extendTimeoutMs: limits.decisionTimeoutMs });
+  const journal = createJournal({ connection: aside, clock, leaseMs: limits.leaseMs, keep: holds.keep, forget: holds.forget });
   const reserver = createReserver({ connection, balances, clock, log, limits, release: holds.release });
   const background = createBackground({ connection: aside, clock });
   const timers: NodeJS.Timeout[] = [];
@@ -107,6 +123,8 @@ export function createLedger(options: LedgerOptions): Ledger {
     extendTo: holds.extendTo,
     keep: holds.keep,
     forget: holds.forget,
+    watch: journal.watch,
+    unwatch: journal.unwatch,
     release: holds.release,
     async balancesOf(budgets, sessionId, configVersion) {
       const wanted = budgets.flatMap((budget) => balancesWanted(budget, sessionId));
@@ -126,6 +144,7 @@ export function createLedger(options: LedgerOptions): Ledger {
     start() {
       every(renewEveryMs, holds.renew);
       every(sweepEveryMs, sweep);
+      every(journalEveryMs, journal.write);
       every(FORGET_EVERY_MS, background.forgetExpired);
     },
     async stop(timeoutMs = STOP_TIMEOUT_MS) {
@@ -137,7 +156,7 @@ export function createLedger(options: LedgerOptions): Ledger {
       aside.close();
     },
     get stats() {
-      return { ...reserver.stats, waiting: reserver.waiting, kept: holds.kept, releasing: holds.releasing };
+      return { ...reserver.stats, waiting: reserver.waiting, kept: holds.kept, releasing: holds.releasing, watched: journal.watched };
     },
   };
 }
