@@ -1,9 +1,26 @@
 import { ServiceError } from "@/lib/errors";
 import type { CostEventRecord } from "@/server/events";
 import type { Ledger, Settlement } from "@/server/ledger";
+import type { BudgetBook } from "./budget-book";
 import { loadBudgets, type LoadDependencies } from "./load-budgets";
 
-export type ReportedCharges = LoadDependencies & { ledger: Pick<Ledger, "balancesOf"> };
+export type ReportedCharges = LoadDependencies & ChargeDependencies;
+type ChargeDependencies = { budgetBook: BudgetBook; ledger: Pick<Ledger, "balancesOf"> };
+
+/**
+ * What one cost that nothing was held for counts against: an organisation's budgets as they are held in memory, in their periods of
+ * now. Undefined where none applies.
+ * @throws LedgerError where the database does not answer.
+ */
+export async function chargesAfterTheFact(
+  event: CostEventRecord,
+  { budgetBook, ledger }: ChargeDependencies,
+): Promise<Settlement["budgets"]> {
+  const budgets = budgetBook.applicable(event.orgId, event);
+  if (budgets.length === 0) return undefined;
+  const configVersion = budgetBook.versionOf(event.orgId)!;
+  return { held: false, balanceIds: await ledger.balancesOf(budgets, event.sessionId, configVersion) };
+}
 
 /**
  * What budgets a cost counts against that was told to us after the fact, with no hold before it. Nothing can be denied any more: it
@@ -18,17 +35,9 @@ export async function chargesOfReported(
   dependencies: ReportedCharges,
 ): Promise<Settlement["budgets"][]> {
   await loadBudgets(orgId, dependencies);
-  const { budgetBook, ledger } = dependencies;
-  if (!budgetBook.hasLimits(orgId)) return events.map(() => undefined);
-  const configVersion = budgetBook.versionOf(orgId)!;
+  if (!dependencies.budgetBook.hasLimits(orgId)) return events.map(() => undefined);
   try {
-    return await Promise.all(
-      events.map(async (event) => {
-        const budgets = budgetBook.applicable(orgId, event);
-        if (budgets.length === 0) return undefined;
-        return { held: false as const, balanceIds: await ledger.balancesOf(budgets, event.sessionId, configVersion) };
-      }),
-    );
+    return await Promise.all(events.map((event) => chargesAfterTheFact(event, dependencies)));
   } catch (error) {
     throw new ServiceError("budget_unavailable", "Budgets cannot be charged right now, so nothing was recorded; try again.", null, error);
   }

@@ -8,7 +8,7 @@ export {
   type UnpricedPolicy,
 } from "./budget-book";
 export { getKeyOfCaller, type KeyOfCaller } from "./budgets-of-key";
-export { chargesOfReported, type ReportedCharges } from "./charges-of-reported";
+export { chargesAfterTheFact, chargesOfReported, type ReportedCharges } from "./charges-of-reported";
 export { createBudget } from "./create";
 export { createDecisionLog, type Decision, type DecisionLog } from "./decision-log";
 export { decisionSnapshot, DecisionSnapshot, type AmountsOfBudget, type SnapshotInput } from "./decision-snapshot";

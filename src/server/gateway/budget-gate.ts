@@ -12,6 +12,7 @@ import {
   balanceIdsOfLimits,
   buildDenial,
   buildFrozenDenial,
+  chargesAfterTheFact,
   decisionSnapshot,
   publicEntityId,
   stoppedByLimit,
@@ -72,6 +73,11 @@ export interface BudgetGate {
   admit(call: GatedCall): GateAnswer | Promise<GateAnswer>;
   /** What a settled call turned out to cost, for budgets that hold learned sizes. */
   observe(call: { keyId: string; model: string; inputBytes: number; inputNano: NanoUsd; outputNano: NanoUsd }): void;
+  /**
+   * What usage counts against that came back after its call, when nothing can be denied any more.
+   * Rejects while the database does not answer: an event that is settled without would be missing from its budgets for good.
+   */
+  chargesOfLater(event: CostEventRecord, configVersion: bigint): Promise<Settlement["budgets"]>;
   readonly ledger: Ledger;
 }
 
@@ -267,7 +273,12 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
     };
   }
 
-  return { admit, observe: (call) => learner.observe(call), ledger };
+  async function chargesOfLater(event: CostEventRecord, configVersion: bigint): Promise<Settlement["budgets"]> {
+    await book.ensureLoaded(event.orgId, configVersion);
+    return chargesAfterTheFact(event, { budgetBook: book, ledger });
+  }
+
+  return { admit, observe: (call) => learner.observe(call), chargesOfLater, ledger };
 }
 
 const boundOf = (hold: Hold): NanoUsd =>

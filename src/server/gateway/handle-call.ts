@@ -136,6 +136,9 @@ async function runCall(exchange: Exchange, gateway: Gateway): Promise<Settling |
   }
 }
 
+/** Between two tries to learn which budgets are charged, while the database is away. */
+const LATER_RETRY_MS = 500;
+
 /** How the answer ended, as far as it concerns the event. */
 type Ending = { status: EventStatus; denialCode: string | null; httpStatus: number | null };
 
@@ -166,6 +169,8 @@ class GatewayCall implements ForwardListener {
   #laterReader: LaterUsageReader | undefined;
   /** Settlements of usage that this answer brought of calls that ended before. */
   readonly #laterSettled: Promise<void>[] = [];
+  /** Budgets are looked up for one such usage after the other: a batch may bring a hundred thousand, all for the same ones. */
+  #laterCharged: Promise<unknown> = Promise.resolve();
   #decoder: BodyDecoder | undefined;
   #usageAdded = false;
   #remover: StreamUsageRemover | undefined;
@@ -863,7 +868,23 @@ class GatewayCall implements ForwardListener {
       endpoint: endpoint.name,
       requestedModel: null,
     };
-    await this.#gateway.settleDoor.settle({ event });
+    const charges = this.#laterCharged.then(() => this.#chargesOfLater(event, identity));
+    this.#laterCharged = charges.catch(noResult);
+    await this.#gateway.settleDoor.settle({ event, budgets: await charges });
+  }
+
+  /** Tried until the database answers, as all settlements are. A process that stops gives up: the provider tells it again when asked again. */
+  async #chargesOfLater(event: CostEventRecord, identity: KeyIdentity): Promise<Settlement["budgets"]> {
+    const gateway = this.#gateway;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await gateway.budgets.chargesOfLater(event, identity.org.configVersion);
+      } catch (error) {
+        if (gateway.isShuttingDown()) throw error;
+        if (attempt === 1) gateway.log.warn({ requestId: this.requestId, err: error }, "usage told later waits for the database");
+        await sleep(LATER_RETRY_MS, undefined, { ref: false });
+      }
+    }
   }
 
   #releaseSlot(keyId: string): void {

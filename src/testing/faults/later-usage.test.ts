@@ -3,6 +3,8 @@ import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { storedEvents, type StoredEvent } from "@/testing/events";
 import type { Scenario } from "@/testing/fake-provider";
 import type { RawResponse } from "@/testing/raw-http";
+import { violationsOf } from "@/server/ledger/integrity";
+import { databaseByAnotherPath } from "./database-path";
 import { eventually, startGatewayServer, type GatewayServer } from "./gateway-server";
 
 // What would break in production: a response made in the background, or a batch of a hundred thousand, costs nothing in our books; or
@@ -149,4 +151,76 @@ it("Anthropic's results are recorded each, at the batch price, however they are 
   };
   expect(await brought(whole, { target, headers })).toHaveLength(45 - 23);
   expect(await brought(whole, { target, headers, by: other })).toEqual([]);
+});
+
+// Nothing can be denied any more, but a budget that does not hear of it would admit the next call with money that is gone.
+async function budgetOf(customer: string, ...processes: GatewayServer[]): Promise<{ read(): Promise<object> }> {
+  const headers = { "x-nullspend-key": gateway.adminKey, "content-type": "application/json" };
+  const body = JSON.stringify({ entityType: "customer", entityId: customer, maxBudgetMicrodollars: 1_000 });
+  const made = await fetch(`${gateway.origin}/api/budgets`, { method: "POST", headers, body });
+  const { data } = (await made.json()) as { data: { id: string } };
+  const { id: orgId, configVersion } = await gateway.database.prisma.organisation.findFirstOrThrow({
+    select: { id: true, configVersion: true },
+  });
+  for (const each of processes) {
+    await eventually(
+      async () => {
+        await each.send({ target: "/v1/models" });
+        return each.runtime.budgetBook.versionOf(orgId) ?? 0n;
+      },
+      (version) => version >= configVersion,
+    );
+    // What was asked only to see the budget has events of its own.
+    await eventually(
+      () => each.runtime.gateway.unfinished.size,
+      (size) => size === 0,
+    );
+  }
+  return {
+    read: async () => ((await (await fetch(`${gateway.origin}/api/budgets/${data.id}`, { headers })).json()) as { data: object }).data,
+  };
+}
+
+it("is charged to the budgets of whoever asked, once, past their limit if need be", async () => {
+  const budget = await budgetOf("later", gateway, other);
+  const asked = (id: string, by = gateway) =>
+    brought({ body: response(id, {}) }, { target: `/v1/responses/${id}`, headers: ["X-NullSpend-Customer", "later"], by });
+  expect(await asked("resp_g")).toHaveLength(1);
+  expect(await budget.read()).toMatchObject({ spendMicrodollars: 560, reservedMicrodollars: 0, excessMicrodollars: 0 });
+  expect([...(await asked("resp_g")), ...(await asked("resp_g", other))]).toEqual([]);
+  expect(await budget.read()).toMatchObject({ spendMicrodollars: 560 });
+  expect(await asked("resp_h")).toHaveLength(1);
+  expect(await budget.read()).toMatchObject({ spendMicrodollars: 1_120, excessMicrodollars: 120, excessReasons: ["reported"] });
+  const { id: orgId } = await gateway.database.prisma.organisation.findFirstOrThrow({ select: { id: true } });
+  expect(await violationsOf(gateway.database.prisma, orgId)).toEqual([]);
+});
+
+it("waits for a database that is away, and is charged then", async () => {
+  const path = await databaseByAnotherPath(gateway.database.connectionString);
+  const cut = await startGatewayServer({ fake: gateway.fake, database: gateway.database, databaseUrl: path.url });
+  try {
+    const budget = await budgetOf("patient", cut);
+    gateway.fake.next({ body: response("resp_p", {}), holds: [{ at: 0, gate: "database-away" }] });
+    const answer = cut.send({ target: "/v1/responses/resp_p", headers: cut.headers("X-NullSpend-Customer", "patient") });
+    await gateway.fake.gates.reached("database-away");
+    path.chaos.refuse = true;
+    path.resetAll();
+    gateway.fake.gates.release("database-away");
+    expect((await answer).status).toBe(200);
+    await eventually(
+      () => cut.logs().includes("usage told later waits for the database"),
+      (isWaiting) => isWaiting,
+    );
+    expect(await budget.read()).toMatchObject({ spendMicrodollars: 0 });
+    path.chaos.refuse = false;
+    await eventually(
+      () => cut.runtime.gateway.unfinished.size,
+      (size) => size === 0,
+    );
+    expect(await budget.read()).toMatchObject({ spendMicrodollars: 560 });
+  } finally {
+    path.chaos.refuse = false;
+    await cut.close();
+    await path.close();
+  }
 });
