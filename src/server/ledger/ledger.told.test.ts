@@ -103,7 +103,7 @@ describe("denials", () => {
     ["tag", "team=a", "tag_budget.exceeded", "tag_budget_exceeded"],
     ["customer", "acme", "customer_budget.exceeded", "customer_budget_exceeded"],
   ])(
-    "of a budget of a %s: each is told as blocked, the first as %s%s, also through two processes at once",
+    "of a budget of %s (%s): each is told as blocked, the first as %s, also through two processes at once",
     async (entityType, entityId, first, code) => {
       const orgId = await newOrg();
       const budget = await newBudget(orgId, { entityType, entityId });
