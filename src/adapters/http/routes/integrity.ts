@@ -11,7 +11,7 @@ export const integrityRoutes = [
     summary: "The ledger's invariants of this organisation, checked now",
     description: "Sums over all of the organisation's balances, holds and charged events: for alarms and audits, not for every second.",
     access: { key: ["read"], user: "admin" },
-    answers: [{ status: 200, description: "What does not hold; nothing, when all is well.", schema: dataOf(Integrity) }],
+    answers: [{ status: 200, description: "Each invariant, and what breaks it.", schema: dataOf(Integrity) }],
     handle: async ({ ctx }) => ok({ data: await checkIntegrity({ ctx }) }),
   }),
 ];
