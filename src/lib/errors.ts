@@ -16,6 +16,10 @@ export type ErrorCode =
   | "unsupported_endpoint"
   | "limit_exceeded"
   | "conflict"
+  | "stale_action"
+  | "invalid_action_transition"
+  | "action_expired"
+  | "approval_required"
   | "budget_exceeded"
   | "customer_budget_exceeded"
   | "tag_budget_exceeded"
@@ -49,6 +53,10 @@ export const HTTP_STATUS: Readonly<Record<ErrorCode, number>> = {
   unsupported_endpoint: 501,
   limit_exceeded: 409,
   conflict: 409,
+  stale_action: 409,
+  invalid_action_transition: 409,
+  action_expired: 409,
+  approval_required: 429,
   budget_exceeded: 429,
   customer_budget_exceeded: 429,
   tag_budget_exceeded: 429,

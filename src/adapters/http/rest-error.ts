@@ -52,6 +52,10 @@ function retryHeaders(code: ErrorCode): readonly string[] {
     case "unpriced_model":
     case "ambiguous_body":
     case "upstream_timeout":
+    case "stale_action":
+    case "invalid_action_transition":
+    case "action_expired":
+    case "approval_required":
     case "budget_exceeded":
     case "customer_budget_exceeded":
     case "tag_budget_exceeded":

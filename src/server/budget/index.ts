@@ -25,7 +25,7 @@ export {
 } from "./denial";
 export { getBudget, listBudgets } from "./find";
 export { getDecision, PublicDecision } from "./get-decision";
-export { CreateBudgetInput, ListBudgetsInput, UpdateBudgetInput } from "./input";
+export { bareEntityId as bareBudgetEntityId, CreateBudgetInput, ListBudgetsInput, UpdateBudgetInput } from "./input";
 export { checkIntegrity, Integrity } from "./integrity";
 export { amountsOfLimits, balanceIdsOfLimits, stoppedByLimit, type HeldLimit } from "./limit-states";
 export { loadBudgets, type LoadDependencies } from "./load-budgets";
@@ -34,6 +34,7 @@ export { invalid, parsed } from "./parse-input";
 export { isTimezone, periodEdgesAt, type PeriodEdges, type PeriodRule, type ResetInterval } from "./period-edges";
 export { getPolicy, Policy } from "./policy";
 export { publicEntityId, PublicBudget } from "./public-budget";
+export { endRaises, raiseBudget, type Raise, type RaiseMode } from "./raise";
 export { resetBudget } from "./reset";
 export { budgetSources, BudgetSources } from "./sources";
 export { budgetStatus, BudgetStatus } from "./status";
