@@ -38,6 +38,16 @@ describe.each(["light", "dark"] as const)("%s theme", (theme) => {
       expect(contrast(theme, state, `${state}-soft`), state).toBeGreaterThanOrEqual(4.5);
   });
 
+  it("lines and bars of charts can be seen on every ground", () => {
+    for (const name of ["1", "2", "3", "4", "5", "6", "7", "8", "other"])
+      for (const ground of grounds)
+        expect(contrast(theme, `series-${name}`, ground), `series-${name} on ${ground}`).toBeGreaterThanOrEqual(3);
+  });
+
+  it("text on areas filled with danger is readable", () => {
+    expect(contrast(theme, "ink-inverse", "danger")).toBeGreaterThanOrEqual(4.5);
+  });
+
   it("text on ink is readable", () => {
     expect(contrast(theme, "ink-inverse", "ink")).toBeGreaterThanOrEqual(4.5);
   });
