@@ -6,6 +6,7 @@ import { createPrisma, migrate } from "@/lib/db";
 import type { Env } from "@/lib/env";
 import type { Logger } from "@/lib/logger";
 import { type Secrets, loadSecrets } from "@/lib/secrets";
+import { type Approvals, createApprovals } from "@/server/approval";
 import { type PollingKeyAuthenticator, createKeyAuthenticator } from "@/server/api-key";
 import {
   DEFAULT_GATEWAY_LIMITS,
@@ -47,6 +48,7 @@ export type Runtime = {
   ledger: Ledger;
   budgetBook: BudgetBook;
   decisionLog: DecisionLog;
+  approvals: Approvals;
   priceBook: PriceBook;
   listPriceBook: ListPriceBook;
   gateway: Gateway;
@@ -151,6 +153,16 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   });
   jobs.start();
 
+  const approvals = createApprovals({
+    prisma,
+    clock,
+    log,
+    publicUrl: env.publicUrl ?? `http://localhost:${env.port}`,
+    ask: async () => {},
+    publish: () => {},
+  });
+  approvals.start();
+
   let stopping = false;
   const gateway: Gateway = {
     authenticator,
@@ -195,6 +207,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     ledger,
     budgetBook,
     decisionLog,
+    approvals,
     priceBook,
     listPriceBook,
     gateway,
@@ -211,6 +224,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     async stop() {
       stopping = true;
       const jobsStopped = jobs.stop();
+      await approvals.stop();
       // A caller who has left may still be owed the usage that the provider is about to tell.
       await Promise.race([Promise.all(gateway.unfinished), sleep(OPEN_CALLS_MS, undefined, { ref: false })]);
       await upstreams.close();

@@ -4,6 +4,7 @@ import { Registry } from "prom-client";
 import { systemClock } from "@/lib/clock";
 import { createLogger } from "@/lib/logger";
 import { createKeyAuthenticator } from "@/server/api-key";
+import { createApprovals } from "@/server/approval";
 import { createBudgetBook, createDecisionLog } from "@/server/budget";
 import { NodeExchange } from "@/server/gateway/node-adapter";
 import { createLedger, createSettleDoor } from "@/server/ledger";
@@ -34,7 +35,16 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
   authenticator.start();
   const settleDoor = createSettleDoor({ connectionString: database.connectionString, clock: systemClock, log });
   const ledger = createLedger({ connectionString: database.connectionString, clock: systemClock, log });
+  const approvals = createApprovals({
+    prisma: database.prisma,
+    clock: systemClock,
+    log,
+    publicUrl: "http://localhost:3000",
+    ask: async () => {},
+    publish: () => {},
+  });
   const deps: RestDeps = {
+    approvals,
     prisma: database.prisma,
     clock: systemClock,
     log,
@@ -66,6 +76,7 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
       await authenticator.stop();
+      await approvals.stop();
       await deps.decisionLog.drain();
       await ledger.stop();
       await settleDoor.stop();

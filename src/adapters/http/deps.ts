@@ -2,6 +2,7 @@ import type { PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
 import type { Logger } from "@/lib/logger";
 import type { KeyAuthenticator } from "@/server/api-key";
+import type { Approvals } from "@/server/approval";
 import type { Principal } from "@/server/context";
 import type { BudgetBook, DecisionLog } from "@/server/budget";
 import type { AbuseLimits, Exchange } from "@/server/gateway";
@@ -20,6 +21,7 @@ export type RestDeps = {
   ledger: Ledger;
   budgetBook: BudgetBook;
   decisionLog: DecisionLog;
+  approvals: Pick<Approvals, "deps" | "watch">;
   /** The list prices to show; what calls are priced with lies beside it in the runtime. */
   listPriceBook: ListPriceBook;
   ready(): Promise<{ ready: boolean; checks: Readonly<Record<string, boolean>> }>;

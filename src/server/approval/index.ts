@@ -1,5 +1,6 @@
 export { approversOf, circleOf, whyNot, type Approver } from "./approvers";
-export { createApprovalBackground, type ApprovalBackground } from "./background";
+export { createApprovals, type Approvals } from "./approvals";
+export { createApprovalBackground } from "./background";
 export { cancelAction } from "./cancel";
 export { createAction } from "./create";
 export { approveAction, decideWithin, rejectAction, type DecidedVia } from "./decide";
@@ -15,6 +16,7 @@ export {
   RejectInput,
   type PolicyConditions,
 } from "./input";
+export { createLink, decideByLink, viewLink, type LinkOutcome, type LinkView } from "./links";
 export { ApprovalPolicies, findPolicy, getApprovalPolicies, setApprovalPolicies } from "./policies";
 export { isMatch, type Subject } from "./policy-match";
 export { ACTION_SELECT, actionUrl, PublicAction, statusOf, toPublicAction, type ActionRow } from "./public-action";

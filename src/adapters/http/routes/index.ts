@@ -1,6 +1,7 @@
 import { originOf } from "../deps";
 import { openApiDocument } from "../openapi";
 import { publicRoute, type Route } from "../route";
+import { actionRoutes } from "./actions";
 import { auditLogRoutes } from "./audit-log";
 import { budgetRoutes } from "./budgets";
 import { costEventRoutes } from "./cost-events";
@@ -40,6 +41,7 @@ export const routes: readonly Route[] = [
   ...freezeRoutes,
   ...decisionRoutes,
   ...policyRoutes,
+  ...actionRoutes,
   ...integrityRoutes,
   ...mcpRoutes,
   ...toolCostRoutes,
