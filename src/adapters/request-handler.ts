@@ -3,8 +3,9 @@ import { publicId, uuidv7 } from "@/lib/ids";
 import { type Exchange, handleCall, speaksAnthropic } from "@/server/gateway";
 import { normaliseGatewayPath, providers } from "@/server/gateway/providers";
 import type { Runtime } from "@/server/runtime";
+import { createTrpcHandler, type SessionOf } from "./trpc";
 
-/** What answers before Next: REST and the gateway, over any exchange. */
+/** What answers before Next: REST, tRPC and the gateway, over any exchange. */
 export type RequestHandler = {
   /** @param target path and query as sent. */
   serves(method: string, target: string): boolean;
@@ -16,13 +17,16 @@ export type RequestHandler = {
 
 const GATEWAY_PATH = /^\/(v1|openai|anthropic)(\/|\?|$)/;
 
-export function createRequestHandler(runtime: Runtime): RequestHandler {
+/** @param sessionOf who is signed in; where it is not given, nobody is. */
+export function createRequestHandler(runtime: Runtime, sessionOf: SessionOf = nobody): RequestHandler {
   const rest = createRestHandler(runtime);
+  const trpc = createTrpcHandler({ runtime, sessionOf });
   return {
-    serves: (method, target) => rest.matches(method, pathOf(target)) || GATEWAY_PATH.test(target),
+    serves: (method, target) => rest.matches(method, pathOf(target)) || trpc.matches(pathOf(target)) || GATEWAY_PATH.test(target),
     // Not async: a function that waits would hold the exchange in memory until the call's event is durable.
     handle(exchange) {
       if (rest.matches(exchange.method, pathOf(exchange.target))) return rest.handle(exchange);
+      if (trpc.matches(pathOf(exchange.target))) return trpc.handle(exchange);
       if (GATEWAY_PATH.test(exchange.target)) return handleCall(exchange, runtime.gateway);
       answerNotFound(exchange);
       return Promise.resolve();
@@ -41,6 +45,8 @@ export function createRequestHandler(runtime: Runtime): RequestHandler {
     },
   };
 }
+
+const nobody: SessionOf = async () => undefined;
 
 /** Only reached through Next, which hands on whatever lies below `/api`. */
 function answerNotFound(exchange: Exchange): void {

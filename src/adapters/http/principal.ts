@@ -13,7 +13,7 @@ export async function principalOf(exchange: Exchange, deps: RestDeps): Promise<P
   const principal = await deps.sessionOf?.(exchange);
   if (!principal) throw unauthorized();
   // A browser sends its cookie along with any page's request; only its own word on where the page came from tells them apart.
-  if (!SAFE_METHODS.has(exchange.method) && !isSameOrigin(exchange, deps)) {
+  if (!SAFE_METHODS.has(exchange.method) && !isSameOrigin(exchange, deps.env)) {
     throw new ServiceError("forbidden", "A change made in a session must come from our own pages.");
   }
   return principal;
@@ -43,7 +43,7 @@ async function principalOfKey(rawKey: string, exchange: Exchange, deps: RestDeps
 }
 
 /** What the browser says of the page must agree, and it must say something. Without a configured origin, ours is what was asked. */
-function isSameOrigin(exchange: Exchange, { env }: RestDeps): boolean {
+export function isSameOrigin(exchange: Exchange, env: Pick<RestDeps["env"], "publicUrl">): boolean {
   const site = exchange.header("sec-fetch-site");
   const origin = exchange.header("origin");
   if (site !== undefined && site !== "same-origin") return false;

@@ -49,11 +49,12 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch {
     throw new ServiceError("bad_request", bytes.length === 0 ? "The request needs a JSON body." : "The body is not valid JSON.");
   }
-  assertHarmless(value, 0);
+  assertHarmless(value);
   return value;
 }
 
-function assertHarmless(value: unknown, depth: number): void {
+/** Refuses what {@link readJsonBody} refuses of decoded JSON. */
+export function assertHarmless(value: unknown, depth = 0): void {
   if (typeof value === "string") return assertStorable(value);
   if (typeof value !== "object" || value === null) return;
   if (depth >= DEPTH_MAX) throw new ServiceError("bad_request", `The body is nested more than ${DEPTH_MAX} levels deep.`);

@@ -36,12 +36,12 @@ export const auditLogRoutes = [
     answers: [{ status: 200, description: "A page of changes.", schema: pageOf(AuditEntry) }],
     async handle({ ctx, query }) {
       const { data, cursor } = await listAuditLog({ ctx, input: query });
-      return ok({ data: data.map(present), cursor });
+      return ok({ data: data.map(presentAuditEntry), cursor });
     },
   }),
 ];
 
-function present({ id, actorType, actorId, before, after, createdAt, ...rest }: AuditRecord) {
+export function presentAuditEntry({ id, actorType, actorId, before, after, createdAt, ...rest }: AuditRecord) {
   return {
     id: publicId("audit", id),
     actorType,

@@ -68,7 +68,7 @@ export const keyRoutes = [
     answers: [{ status: 200, description: "A page of keys.", schema: pageOf(ApiKey) }],
     async handle({ ctx, query }) {
       const { data, cursor } = await listApiKeys({ ctx, input: query });
-      return ok({ data: data.map(present), cursor });
+      return ok({ data: data.map(presentApiKey), cursor });
     },
   }),
   route({
@@ -84,7 +84,7 @@ export const keyRoutes = [
     withoutSecrets,
     async handle({ ctx, body }) {
       const key = await createApiKey({ ctx, input: body });
-      return created({ data: { ...present(key), rawKey: key.rawKey } });
+      return created({ data: { ...presentApiKey(key), rawKey: key.rawKey } });
     },
   }),
   route({
@@ -96,7 +96,7 @@ export const keyRoutes = [
     access: { key: ["read", "self"], user: "viewer" },
     params: keyParams,
     answers: [{ status: 200, description: "The key.", schema: dataOf(ApiKey) }],
-    handle: async ({ ctx, params }) => ok({ data: present(await getApiKey({ ctx, keyId: params.id })) }),
+    handle: async ({ ctx, params }) => ok({ data: presentApiKey(await getApiKey({ ctx, keyId: params.id })) }),
   }),
   route({
     method: "PATCH",
@@ -109,7 +109,7 @@ export const keyRoutes = [
     params: keyParams,
     body: UpdateApiKeyInput,
     answers: [{ status: 200, description: "The key.", schema: dataOf(ApiKey) }],
-    handle: async ({ ctx, params, body }) => ok({ data: present(await updateApiKey({ ctx, keyId: params.id, input: body })) }),
+    handle: async ({ ctx, params, body }) => ok({ data: presentApiKey(await updateApiKey({ ctx, keyId: params.id, input: body })) }),
   }),
   route({
     method: "DELETE",
@@ -141,7 +141,9 @@ export const keyRoutes = [
     withoutSecrets,
     async handle({ ctx, params, body }) {
       const key = await rotateApiKey({ ctx, keyId: params.id, input: body });
-      return ok({ data: { ...present(key), rawKey: key.rawKey, previousSecretExpiresAt: key.previousSecretExpiresAt.toISOString() } });
+      return ok({
+        data: { ...presentApiKey(key), rawKey: key.rawKey, previousSecretExpiresAt: key.previousSecretExpiresAt.toISOString() },
+      });
     },
   }),
   route({
@@ -166,7 +168,7 @@ export const keyRoutes = [
 ];
 
 /** Restrictions that cannot be read deny everything, which is what empty lists say. */
-function present(key: ApiKeyRecord): z.input<typeof ApiKey> {
+export function presentApiKey(key: ApiKeyRecord): z.input<typeof ApiKey> {
   const restrictions = key.restrictions ?? { allowedModels: [], allowedProviders: [], maxConcurrent: 2000, denialStatus: 429 as const };
   return {
     id: publicId("key", key.id),

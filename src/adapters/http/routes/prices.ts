@@ -53,7 +53,7 @@ export const priceRoutes = [
     answers: [{ status: 200, description: "A page of prices.", schema: pageOf(Price) }],
     async handle({ ctx, deps, query }) {
       const { data, cursor } = await listPrices({ ctx, input: query, list: deps.listPriceBook });
-      return ok({ data: data.map(present), cursor });
+      return ok({ data: data.map(presentPrice), cursor });
     },
   }),
   route({
@@ -69,7 +69,7 @@ export const priceRoutes = [
     params: PriceKey,
     body: PutPriceBody,
     answers: [{ status: 200, description: "The price.", schema: dataOf(Price) }],
-    handle: async ({ ctx, params, body }) => ok({ data: present(await putPriceOverride({ ctx, input: { ...body, ...params } })) }),
+    handle: async ({ ctx, params, body }) => ok({ data: presentPrice(await putPriceOverride({ ctx, input: { ...body, ...params } })) }),
   }),
   route({
     method: "DELETE",
@@ -93,7 +93,7 @@ export const priceRoutes = [
   }),
 ];
 
-function present({ id, validFrom, createdAt, withdrawnAt, ...rest }: PriceRecord): z.input<typeof Price> {
+export function presentPrice({ id, validFrom, createdAt, withdrawnAt, ...rest }: PriceRecord): z.input<typeof Price> {
   return {
     ...rest,
     id: id && publicId("price", id),

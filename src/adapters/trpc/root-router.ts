@@ -1,0 +1,30 @@
+import { router } from "./init";
+import { auditRouter } from "./routers/audit";
+import { budgetsRouter } from "./routers/budgets";
+import { decisionsRouter } from "./routers/decisions";
+import { eventsRouter } from "./routers/events";
+import { freezesRouter } from "./routers/freezes";
+import { integrityRouter } from "./routers/integrity";
+import { keysRouter } from "./routers/keys";
+import { pricesRouter } from "./routers/prices";
+import { reportsRouter } from "./routers/reports";
+import { sessionsRouter } from "./routers/sessions";
+import { toolCostsRouter } from "./routers/tool-costs";
+
+/** Everything the dashboard asks, one router per area. Each procedure is a verb of `server`, the same that REST calls. */
+export const appRouter = router({
+  audit: auditRouter,
+  budgets: budgetsRouter,
+  decisions: decisionsRouter,
+  events: eventsRouter,
+  freezes: freezesRouter,
+  integrity: integrityRouter,
+  keys: keysRouter,
+  prices: pricesRouter,
+  reports: reportsRouter,
+  sessions: sessionsRouter,
+  toolCosts: toolCostsRouter,
+});
+
+export type AppRouter = typeof appRouter;
+export type AppCaller = ReturnType<AppRouter["createCaller"]>;

@@ -1,0 +1,9 @@
+import { getCostEvent, GetCostEventInput, listCostEvents, ListCostEventsInput, listTagKeys } from "@/server/events";
+import { orgProcedure, paged, router } from "../init";
+
+export const eventsRouter = router({
+  /** Newest first. */
+  list: orgProcedure.input(paged(ListCostEventsInput)).query(({ ctx, input }) => listCostEvents({ ctx: ctx.verb, input })),
+  get: orgProcedure.input(GetCostEventInput).query(({ ctx, input }) => getCostEvent({ ctx: ctx.verb, input })),
+  tagKeys: orgProcedure.query(({ ctx }) => listTagKeys({ ctx: ctx.verb })),
+});
