@@ -1,6 +1,7 @@
 export { approversOf, circleOf, whyNot, type Approver } from "./approvers";
 export { createApprovals, type Approvals } from "./approvals";
 export { createApprovalBackground } from "./background";
+export { type CallToApprove, finishCall, openOrJoinCall, useCallApproval } from "./call-approval";
 export { cancelAction } from "./cancel";
 export { createAction } from "./create";
 export { approveAction, decideWithin, rejectAction, type DecidedVia } from "./decide";

@@ -1,0 +1,103 @@
+import type { PrismaClient } from "@/generated/prisma/client";
+import { nanoToMicrodollars, nanoUsd } from "@/lib/money";
+import type { Ctx } from "@/server/context";
+import type { NewAction } from "./create";
+import type { ApprovalDeps } from "./deps";
+import { type Joined, openOrJoin } from "./open-or-join";
+
+/** A call of a model that a policy wants a person for, before anything of it is sent. */
+export type CallToApprove = {
+  orgId: string;
+  keyId: string;
+  userId: string;
+  keyName: string;
+  provider: string;
+  model: string | null;
+  /** Method and path, without query. */
+  endpoint: string;
+  /** Nanodollars: the most it may cost; null: unknown. */
+  estimateNano: bigint | null;
+  /** SHA-256 of the request body, hex: the same request asks once, and an approval is for this request. */
+  bodyHash: string;
+  sessionId: string | null;
+  traceId: string;
+  tags: Readonly<Record<string, string>>;
+};
+
+const EXPIRES_IN_SECONDS = 3_600;
+
+export function openOrJoinCall({
+  ctx,
+  call,
+  deps,
+}: {
+  ctx: Omit<Ctx, "principal">;
+  call: CallToApprove;
+  deps: ApprovalDeps;
+}): Promise<Joined> {
+  return openOrJoin({ ctx, deps, orgId: call.orgId, action: actionOf(call) });
+}
+
+/**
+ * Takes an approval for a call: it is this key's, for this request, and from now on used. Of two calls that name it at once, one is
+ * let through.
+ */
+export async function useCallApproval(
+  prisma: PrismaClient,
+  { orgId, keyId, actionId, bodyHash }: { orgId: string; keyId: string; actionId: string; bodyHash: string },
+): Promise<boolean> {
+  const { count } = await prisma.action.updateMany({
+    where: {
+      id: actionId,
+      orgId,
+      apiKeyId: keyId,
+      actionType: "llm_call",
+      status: "approved",
+      payload: { path: ["bodyHash"], equals: bodyHash },
+    },
+    data: { status: "executing" },
+  });
+  return count === 1;
+}
+
+/** The call that used an approval is over. */
+export async function finishCall(
+  { prisma, clock }: { prisma: PrismaClient; clock: Ctx["clock"] },
+  { orgId, actionId, eventId, wasSent }: { orgId: string; actionId: string; eventId: string; wasSent: boolean },
+): Promise<void> {
+  await prisma.action.updateMany({
+    where: { id: actionId, orgId, status: "executing" },
+    data: {
+      status: wasSent ? "executed" : "failed",
+      executedAt: new Date(clock.now()),
+      result: { costEventId: eventId },
+      ...(wasSent ? {} : { errorMessage: "The call was not sent to the provider." }),
+    },
+  });
+}
+
+function actionOf(call: CallToApprove): NewAction {
+  const { estimateNano } = call;
+  return {
+    agentId: call.keyName,
+    actionType: "llm_call",
+    payload: {
+      provider: call.provider,
+      model: call.model,
+      endpoint: call.endpoint,
+      estimatedCostMicrodollars: estimateNano === null ? null : nanoToMicrodollars(nanoUsd(estimateNano)),
+      bodyHash: call.bodyHash,
+    },
+    metadata: {},
+    expiresInSeconds: EXPIRES_IN_SECONDS,
+    requesterId: call.userId,
+    apiKeyId: call.keyId,
+    sessionId: call.sessionId,
+    traceId: call.traceId,
+    budgetId: null,
+    joinKey: `llm_call:${call.keyId}:${call.bodyHash}`,
+    requestedNano: estimateNano,
+    model: call.model,
+    tags: call.tags,
+  };
+}
