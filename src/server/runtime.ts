@@ -20,6 +20,7 @@ import {
 } from "@/server/gateway";
 import { type Ledger, type SettleDoor, createLedger, createSettleDoor } from "@/server/ledger";
 import { type BudgetBook, type DecisionLog, createBudgetBook, createDecisionLog } from "@/server/budget";
+import { type Bus, createBus } from "@/server/bus";
 import { createHoldLearner } from "@/server/metering";
 import { createJobRunner, createMaintenanceJobs } from "@/server/jobs";
 import { createGatewayMetrics } from "@/server/metrics";
@@ -49,6 +50,7 @@ export type Runtime = {
   budgetBook: BudgetBook;
   decisionLog: DecisionLog;
   approvals: Approvals;
+  bus: Bus;
   priceBook: PriceBook;
   listPriceBook: ListPriceBook;
   gateway: Gateway;
@@ -96,6 +98,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const prisma = createPrisma(databaseUrl);
   await initFromEnv({ prisma, env, clock });
 
+  const bus = createBus({ log });
   const authenticator = createKeyAuthenticator({ connectionString: databaseUrl, clock, log });
   authenticator.start();
   const settleDoor = createSettleDoor({ connectionString: databaseUrl, clock, log });
@@ -208,6 +211,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     budgetBook,
     decisionLog,
     approvals,
+    bus,
     priceBook,
     listPriceBook,
     gateway,
