@@ -6,6 +6,8 @@ enterProject();
 // Assigned, whatever the shell says: this command serves production.
 process.env.NODE_ENV = "production";
 process.env.NEXT_TELEMETRY_DISABLED = "1";
+// What lets tests kill the process at a chosen place.
+delete process.env.NULLSPEND_TEST_ALLOWS_FAILPOINTS;
 
 await prepareServer();
 process.setSourceMapsEnabled(true);

@@ -3,11 +3,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "@/lib/clock";
 import { type ErrorCode, HTTP_STATUS } from "@/lib/errors";
 import { newSpanId, publicId, uuidv7 } from "@/lib/ids";
+import { failpoint, failpointNextTurn } from "@/lib/failpoint";
 import type { Logger } from "@/lib/logger";
-import type { NanoUsd } from "@/lib/money";
+import { type NanoUsd, nanoUsd, picoToNanoCeil, picoUsd } from "@/lib/money";
 import type { Authentication, KeyAuthenticator, KeyIdentity } from "@/server/api-key";
 import type { CostEventRecord, EventStatus } from "@/server/events";
 import type { SettleDoor, Settlement } from "@/server/ledger";
+import { tokensAheadAtMost } from "@/server/metering";
 import type { GatewayMetrics } from "@/server/metrics";
 import type { AbuseLimits } from "./abuse-limits";
 import { type BudgetGate, type GateAnswer, frozenRefusal } from "./budget-gate";
@@ -142,6 +144,8 @@ const LATER_RETRY_MS = 500;
 /** How the answer ended, as far as it concerns the event. */
 type Ending = { status: EventStatus; denialCode: string | null; httpStatus: number | null };
 
+type HeldCall = Extract<GateAnswer, { outcome: "held" }>;
+
 class GatewayCall implements ForwardListener {
   readonly #exchange: Exchange;
   readonly #gateway: Gateway;
@@ -177,7 +181,7 @@ class GatewayCall implements ForwardListener {
   #callerGone = false;
   #holdsSlot = false;
   /** Set where budgets apply and money is held for this call. */
-  #held: Extract<GateAnswer, { outcome: "held" }> | undefined;
+  #held: HeldCall | undefined;
   #denial: Settlement["denial"];
   #estimate: NanoUsd | null = null;
   #budgetHeaders: readonly string[] = [];
@@ -250,6 +254,7 @@ class GatewayCall implements ForwardListener {
     const refusedKey = await this.#authenticate(credentials);
     this.#authMs = gateway.clock.monotonic() - authStart;
     if (refusedKey) return refusedKey;
+    failpoint("after-auth");
     const identity = this.#identity!;
 
     const busyForSeconds = gateway.abuse.call(identity.keyId);
@@ -555,6 +560,7 @@ class GatewayCall implements ForwardListener {
     this.#dispatchedAt = now;
     this.#parseMs += now - parsedAt;
     if (!this.#held) gateway.budgets.ledger.watch({ callId: this.#eventId, orgId: this.#identity!.orgId, draft: () => this.#draft() });
+    failpoint("before-send");
     this.#forwarded = forward({
       dispatcher: upstream.pool,
       method: exchange.method,
@@ -591,9 +597,12 @@ class GatewayCall implements ForwardListener {
 
   onSent(): void {
     this.#sent = true;
+    // In the next turn the request's bytes are on their way.
+    failpointNextTurn("after-send");
   }
 
   onHead(status: number, rawHeaders: readonly Buffer[], statusText: string): void {
+    failpoint("after-head");
     const receivedAt = this.#gateway.clock.monotonic();
     this.#firstByteAt = receivedAt;
     const head = readUpstreamHead(rawHeaders);
@@ -656,6 +665,7 @@ class GatewayCall implements ForwardListener {
     let out = this.#remover ? this.#remover.push(chunk) : chunk;
     if (this.#boundary && out.length > 0) out = this.#boundary.push(out);
     const flows = this.#handOn(out);
+    failpoint("after-piece");
     if (this.#cutAtBoundary && out.length > 0) this.#endWith(this.#cutAtBoundary);
     // Looked at after what was read is handed on: the money for that is held already.
     const hasRoom = this.#guard === undefined || this.#isCut || this.#hasRoom(this.#guard);
@@ -813,8 +823,9 @@ class GatewayCall implements ForwardListener {
     if (!identity) return undefined;
     if (this.#holdsSlot) this.#releaseSlot(identity.keyId);
     const metered = await this.#metered();
+    failpoint("after-usage");
     const ending = this.#ending ?? this.#endingOfAnswer(metered);
-    const pricing = this.#chargeOf(await this.#price(metered, identity, ending));
+    const pricing = this.#chargeOf(await this.#price(metered, identity, ending), metered);
     const event = this.#event({ identity, metered, ending, pricing });
     this.#gateway.metrics.observeCall(event);
     const { ledger } = this.#gateway.budgets;
@@ -829,18 +840,31 @@ class GatewayCall implements ForwardListener {
   }
 
   /** What budgets are charged, where that is not simply the cost. */
-  #chargeOf(pricing: PricedCall): PricedCall {
+  #chargeOf(pricing: PricedCall, metered: Metered | undefined): PricedCall {
     const held = this.#held;
     if (!held) return pricing;
-    if (this.#isCut && this.#guard) {
-      // The provider may have made more than was read before it was stopped: all that is charged, and it was held.
-      const cost = this.#guard.costUpperBound;
-      return { ...pricing, costNano: cost, chargedNano: cost, costBasis: "bounded", costBreakdown: null, lines: null };
+    // The provider may have made more than was read before it was stopped: all that is charged, and it was held.
+    const stoppedAt = this.#costOfStopped(held, pricing, metered);
+    if (stoppedAt !== undefined) {
+      return { ...pricing, costNano: stoppedAt, chargedNano: stoppedAt, costBasis: "bounded", costBreakdown: null, lines: null };
     }
     if (pricing.costNano === null && held.ceiling !== null) return { ...pricing, chargedNano: held.ceiling };
     if (pricing.costBasis !== "bounded" || pricing.costNano === null || pricing.costNano <= held.estimate || held.reduced) return pricing;
     // Two upper bounds of one call: the one that was held is the closer one.
     return { ...pricing, costNano: held.estimate, chargedNano: held.estimate, costBreakdown: null, lines: null };
+  }
+
+  /** The most that a stream costs which ended before its end was read; undefined where it did not, or its usage is known all the same. */
+  #costOfStopped(held: HeldCall, { costBasis, costNano, outputTokens }: PricedCall, metered: Metered | undefined): NanoUsd | undefined {
+    if (this.#isCut && this.#guard) return this.#guard.costUpperBound;
+    const hasEnded = metered !== undefined && (metered.terminal || metered.usageComplete || metered.inBandError !== undefined);
+    if (costBasis !== "bounded" || costNano === null || hasEnded || !held.hold || !this.#facts?.stream) return undefined;
+    const readForMs = Math.max(1, (this.#upstreamEndedAt ?? 0) - (this.#firstByteAt ?? 0));
+    const ahead = BigInt(tokensAheadAtMost((outputTokens ?? 0) / readForMs)) * held.hold.perOutputTokenPico;
+    const counted = nanoUsd(costNano + picoToNanoCeil(picoUsd(ahead)));
+    // Two upper bounds of one call.
+    const bound = this.#guard?.costUpperBound ?? held.estimate;
+    return counted < bound ? counted : bound;
   }
 
   /** An event of its own, whose id makes it the only one of its kind: whoever asks again, here or elsewhere, changes nothing. */

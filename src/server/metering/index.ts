@@ -23,6 +23,7 @@ export {
   MeteredOutput,
   type ModelLimits,
   type MeteredOutputOptions,
+  tokensAheadAtMost,
   type RefusedHold,
   type SettledCall,
   type UnpricedHold,

@@ -4,7 +4,7 @@ import { storedEvents } from "@/testing/events";
 import type { Scenario } from "@/testing/fake-provider";
 import { headerList, rawRequest } from "@/testing/raw-http";
 import { startProduct, type Product } from "@/testing/server";
-import { createSpender, requestOf, send, settledBalance, violations, type Spender } from "./spender";
+import { createSpender, openStream, requestOf, send, settledBalance, violations, type Spender } from "./spender";
 
 // What would break in production: a stream that may write more than is left is either refused although a short answer would fit, or
 // runs on past the limit, on the provider's bill.
@@ -65,6 +65,15 @@ const SCENARIOS: { name: string; scenario: Scenario }[] = [
   { name: "comes token by token", scenario: LONG },
   { name: "was made a hundred tokens ahead of what was read when it was stopped", scenario: { ...LONG, runsAheadTokens: 100 } },
   { name: "was made a second ahead", scenario: { ...LONG, runsAheadTokens: 700 } },
+  {
+    // 400 tokens a second.
+    name: "is made for another second after the provider was told to stop, and was ahead of what was read",
+    scenario: { ...LONG, gapMs: 5, goesOnMs: 1_000, runsAheadTokens: 150 },
+  },
+  {
+    name: "is made to its end whatever the provider is told, a second later",
+    scenario: { ...LONG, tokens: { input: 20, output: 1_500 }, chunks: 750, keepsGenerating: true },
+  },
   {
     name: "has characters of many bytes, in packets of three events",
     scenario: { text: EMOJI, chunks: 1_500, gapMs: 2, cut: { coalesce: 3 } },
@@ -144,11 +153,64 @@ describe("a stream that thinks unseen", () => {
     const scenario: Scenario = { ...LONG, thinking: "I think so.", tokens: { input: 20, output: 6_000, reasoning: 1_400 } };
     await expectCut(api, spender, limitMicrodollars, scenario);
   });
+
+  it("is cut within the limit, where it thinks, runs ahead and goes on after it was told to stop", async () => {
+    const limitMicrodollars = paysFor("claude-haiku-4-5", 3_500);
+    const spender = await createSpender(product, { limitMicrodollars });
+    const api = { ...APIS[3]!, body: { ...APIS[3]!.body, thinking: { type: "enabled", budget_tokens: 1_500 } } };
+    const tokens = { input: 20, output: 6_000, reasoning: 1_500 };
+    await expectCut(api, spender, limitMicrodollars, { ...LONG, gapMs: 5, tokens, goesOnMs: 1_000, runsAheadTokens: 150 });
+  });
+});
+
+/** Each caller reads a little and leaves. */
+async function leaveUntilDenied(api: Api, spender: Spender, scenario: Scenario): Promise<{ sent: number; billed: bigint }> {
+  const { fake } = product;
+  const seenBefore = fake.log.length;
+  for (let call = 0; call < 200; call += 1) {
+    const { connection, answer } = await openStream(product, spender, { ...api, scenario });
+    // A denial, and an answer that ends before its first word, end the connection.
+    const hasBegun = await connection.until((received) => received.includes("word") || received.includes("budget_exceeded"));
+    const isOver = !hasBegun || connection.received.includes("budget_exceeded");
+    connection.reset();
+    await answer.catch(() => {});
+    await settledBalance(product, spender);
+    if (isOver) break;
+  }
+  const exchanges = fake.log.slice(seenBefore);
+  await Promise.all(exchanges.map(({ ended }) => ended));
+  return { sent: exchanges.length, billed: exchanges.reduce((sum, { billed }) => sum + costNano(api.model, billed), 0n) };
+}
+
+describe("callers who leave their streams, again and again", () => {
+  const outputTokens = 20_000;
+  const scenario: Scenario = { tokens: { input: 20, output: outputTokens }, chunks: 10_000, gapMs: 5 };
+  const body = (api: Api): object => ({ ...api.body, stream_options: undefined, max_tokens: 2_000 });
+  it.each<{ name: string; model: PricedModel; api: Api; scenario: Scenario }>([
+    { name: "that are made ahead of what was read", model: "gpt-4o-mini", api: CHAT, scenario: { ...scenario, runsAheadTokens: 200 } },
+    { name: "that are made for another second", model: "gpt-4o-mini", api: CHAT, scenario: { ...scenario, goesOnMs: 1_000 } },
+    {
+      name: "that think unseen and are made for another second",
+      model: "claude-haiku-4-5",
+      api: APIS[3]!,
+      scenario: { ...scenario, goesOnMs: 1_000 },
+    },
+  ])("$name: the provider bills no more than the limit", async ({ model, api, scenario: made }) => {
+    const limitMicrodollars = paysFor(model, 5_000);
+    const spender = await createSpender(product, { limitMicrodollars });
+    const { sent, billed } = await leaveUntilDenied({ ...api, body: body(api) }, spender, made);
+    const { spentNano } = await settledBalance(product, spender);
+    console.log(`limit ${BigInt(limitMicrodollars) * 1_000n}, ${sent} calls, spent ${spentNano}, billed ${billed}`);
+    expect(sent).toBeGreaterThan(1);
+    expect(billed).toBeLessThanOrEqual(spentNano);
+    expect(spentNano).toBeLessThanOrEqual(BigInt(limitMicrodollars) * 1_000n);
+    expect(await violations(product, spender)).toEqual([]);
+  });
 });
 
 it("every cut call has one event, interrupted and labelled as a bound", async () => {
   const events = await storedEvents(product, 1);
   const cut = events.filter(({ denialCode, status }) => denialCode === "budget_exceeded" && status === "interrupted");
-  expect(cut).toHaveLength(APIS.length * SCENARIOS.length + 1);
+  expect(cut.length).toBeGreaterThanOrEqual(APIS.length * SCENARIOS.length + 2);
   expect(new Set(cut.map(({ costBasis }) => costBasis))).toEqual(new Set(["bounded"]));
 });

@@ -19,6 +19,8 @@ export type Spender = {
   headers(...more: string[]): string[];
 };
 
+/** The built product, or its gateway in the test's own process. */
+type Target = Pick<Product, "origin" | "adminKey" | "database">;
 type Answer = { status: number; data: Record<string, unknown> };
 
 /** REST by the admin key. */
@@ -33,19 +35,19 @@ export async function rest(product: Pick<Product, "origin" | "adminKey">, method
   return { status: answer.status, data: json.data! };
 }
 
-export async function orgOf(product: Product): Promise<string> {
+export async function orgOf(product: Target): Promise<string> {
   const { id } = await product.database.prisma.organisation.findFirstOrThrow({ select: { id: true } });
   return id;
 }
 
 /** A model that costs the same for every call, so that the bound and the cost are one. */
-export async function priceByCall(product: Product, model: string, usd: string): Promise<void> {
+export async function priceByCall(product: Target, model: string, usd: string): Promise<void> {
   await rest(product, "PUT", `/api/prices/openai/${model}`, { inputUsdPerMTok: 0, outputUsdPerMTok: 0, perCallUsd: usd });
   await sleep(IN_FORCE_MS);
 }
 
 export async function createSpender(
-  product: Product,
+  product: Target,
   {
     limitMicrodollars,
     restrictions,
@@ -97,7 +99,7 @@ export async function openStream(
 export type Balance = { spentNano: bigint; reservedNano: bigint; limitNano: bigint; excessNano: bigint };
 
 /** The budget as the ledger has it, once nothing is held any more. */
-export async function settledBalance(product: Product, spender: Spender): Promise<Balance> {
+export async function settledBalance(product: Target, spender: Spender): Promise<Balance> {
   const deadline = performance.now() + 15_000;
   for (;;) {
     const { rows } = await product.database.pool.query<{ spent: string; reserved: string; limit: string; excess: string }>(
@@ -114,6 +116,6 @@ export async function settledBalance(product: Product, spender: Spender): Promis
   }
 }
 
-export const violations = (product: Product, spender: Pick<Spender, "orgId">) => violationsOf(product.database.prisma, spender.orgId);
+export const violations = (product: Target, spender: Pick<Spender, "orgId">) => violationsOf(product.database.prisma, spender.orgId);
 
 export const USD = 1_000_000_000n;

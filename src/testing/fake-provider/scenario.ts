@@ -47,6 +47,8 @@ export const ScenarioInput = z.strictObject({
   usage: z.enum(["full", "missing", "zero", "twice", "partial"]).optional(),
   /** Output tokens produced, and billed, beyond what was sent when the caller leaves. */
   runsAheadTokens: Count.optional(),
+  /** How long the provider takes to notice that the caller left: it produces, and bills, at its pace (`gapMs`) until then. */
+  goesOnMs: Count.optional(),
   /** The provider notices no abort: it produces, and bills, the whole answer. */
   keepsGenerating: z.boolean().optional(),
 

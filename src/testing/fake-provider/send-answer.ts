@@ -117,7 +117,8 @@ function billOf(input: { answer: Answer; events: AnswerEvent[]; scenario: Scenar
   const cutByItself = scenario.inBandError !== undefined;
   // A model that does not stream has run to its end before the first byte.
   if (!answer.streams || scenario.keepsGenerating || (outcome === "complete" && !cutByItself)) return answer.bill;
-  const produced = events[sent.eventsSent - 1]?.produced ?? { output: 0, reasoning: 0 };
+  const goneOn = outcome === "aborted" ? Math.floor((scenario.goesOnMs ?? 0) / Math.max(1, scenario.gapMs ?? 0)) : 0;
+  const produced = events[Math.min(sent.eventsSent + goneOn, events.length) - 1]?.produced ?? { output: 0, reasoning: 0 };
   return {
     ...answer.bill,
     output: Math.min(answer.bill.output, produced.output + (scenario.runsAheadTokens ?? 0)),

@@ -13,4 +13,4 @@ export type { HoldRefusalCode } from "./demand";
 export { ANYTHING_UNSAID, type HoldFacts, type HoldInput, type Unsaid } from "./hold-input";
 export { type HoldLearner, type SettledCall, createHoldLearner } from "./learned-hold";
 export { limitsOfModel, type ModelLimits, thinksByDefault } from "./model-limits";
-export { MeteredOutput, type MeteredOutputOptions } from "./metered-output";
+export { MeteredOutput, type MeteredOutputOptions, tokensAheadAtMost } from "./metered-output";

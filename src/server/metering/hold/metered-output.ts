@@ -1,15 +1,25 @@
 import { tokensAtMost, utf8Bytes } from "./token-bound";
 
-export type MeteredOutputOptions = {
+/** How far a provider may be beyond what was read. */
+export type Ahead = {
+  /** How long it takes until the provider stops after we decide to: what it makes in that time is billed too. */
+  aheadMs: number;
+  /** Bounds on the tokens that the provider has made and we have not read yet. */
+  aheadTokensMin: number;
+  aheadTokensMax: number;
+};
+const AHEAD: Ahead = { aheadMs: 1_500, aheadTokensMin: 128, aheadTokensMax: 1_024 };
+
+/** The most that a provider at this speed has made beyond what was read, and makes until it has noticed that it is to stop. */
+export function tokensAheadAtMost(tokensPerMs: number, { aheadMs, aheadTokensMin, aheadTokensMax }: Ahead = AHEAD): number {
+  return Math.max(aheadTokensMin, Math.min(Math.ceil(tokensPerMs * aheadMs), aheadTokensMax));
+}
+
+export type MeteredOutputOptions = Partial<Ahead> & {
   /** As the caller names it; decides how its text is counted. */
   model: string | undefined;
   /** Answers that are produced side by side. */
   choices?: number;
-  /** How long it takes until the provider stops after we decide to: what it makes in that time is billed too. */
-  aheadMs?: number;
-  /** Bounds on the tokens that the provider has made and we have not read yet. */
-  aheadTokensMin?: number;
-  aheadTokensMax?: number;
 };
 
 /** End of text and the like, which are output tokens and no text. */
@@ -47,7 +57,7 @@ export class MeteredOutput {
   #hasEnded = false;
 
   constructor(options: MeteredOutputOptions) {
-    this.#options = { choices: 1, aheadMs: 1_500, aheadTokensMin: 128, aheadTokensMax: 1_024, ...options };
+    this.#options = { choices: 1, ...AHEAD, ...options };
     this.#structureTokens = TOKENS_PER_CHOICE * this.#options.choices;
   }
 
@@ -108,10 +118,8 @@ export class MeteredOutput {
   }
 
   #tokensAhead(): number {
-    const { aheadMs, aheadTokensMin, aheadTokensMax } = this.#options;
     const tokensPerByte = this.#countedBytes > 0 ? this.#countedTokens / this.#countedBytes : 1;
-    const made = Math.ceil(this.#bytesPerMsMax * tokensPerByte * aheadMs);
-    return Math.max(aheadTokensMin, Math.min(made, aheadTokensMax));
+    return tokensAheadAtMost(this.#bytesPerMsMax * tokensPerByte, this.#options);
   }
 
   #measureSpeed(bytes: number, nowMs: number): void {
