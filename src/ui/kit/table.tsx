@@ -13,7 +13,7 @@ import {
 } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp, ArrowUpDown, Columns3 } from "lucide-react";
-import { useMemo, useRef, useState, type KeyboardEvent, type ReactNode, type RefObject } from "react";
+import { useMemo, useRef, useState, type KeyboardEvent, type ReactNode } from "react";
 import { Button } from "./button";
 import { Checkbox, RadioGroup } from "./choice";
 import { cn } from "./cn";
@@ -104,7 +104,8 @@ export function Table<Row extends object>(props: TableProps<Row>) {
   const [density, setDensity] = useDensity();
   const [hiddenText, setHiddenText] = usePreference(`columns:${label}`, "");
   const [sortingInside, setSortingInside] = useState<SortingState>(initialSort === undefined ? [] : [initialSort]);
-  const scroller = useRef<HTMLDivElement>(null);
+  // State, not a ref: the rows have to be drawn anew once there is something that scrolls.
+  const [scroller, setScroller] = useState<HTMLDivElement | null>(null);
 
   const definitions = useMemo(
     () =>
@@ -167,7 +168,7 @@ export function Table<Row extends object>(props: TableProps<Row>) {
         empty
       ) : (
         <div
-          ref={scroller}
+          ref={setScroller}
           role="region"
           aria-label={label}
           // Focusable, because it scrolls.
@@ -305,7 +306,7 @@ function Body<Row extends object>(props: TableProps<Row> & Inner<Row>) {
   );
 }
 
-function VirtualBody<Row extends object>(props: TableProps<Row> & Inner<Row> & { scroller: RefObject<HTMLDivElement | null> }) {
+function VirtualBody<Row extends object>(props: TableProps<Row> & Inner<Row> & { scroller: HTMLDivElement | null }) {
   const { table, density, scroller, onEndReached, shown } = props;
   const rows = table.getRowModel().rows;
   const keys = useRowKeys(rows, props);
@@ -314,7 +315,7 @@ function VirtualBody<Row extends object>(props: TableProps<Row> & Inner<Row> & {
   // oxlint-disable-next-line react/incompatible-library -- the rows it returns are read in this render only.
   const virtualizer = useVirtualizer({
     count: rows.length,
-    getScrollElement: () => scroller.current,
+    getScrollElement: () => scroller,
     estimateSize: () => height,
     getItemKey: (at) => rows[at]?.id ?? at,
     overscan: 8,
@@ -351,7 +352,7 @@ function VirtualBody<Row extends object>(props: TableProps<Row> & Inner<Row> & {
               if (to === undefined) return;
               virtualizer.scrollToIndex(to);
               // The row may have to be drawn first.
-              requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(rowSelector(rows[to]!.id))?.focus());
+              requestAnimationFrame(() => scroller?.querySelector<HTMLElement>(rowSelector(rows[to]!.id))?.focus());
             }}
           />
         );
