@@ -29,7 +29,10 @@ export type Env = {
     callsPerKeyPerMinuteMax: number;
   };
   mail: {
-    delivery: { via: "resend"; apiKey: string; from: string } | { via: "smtp"; url: string; from: string } | { via: "mailbox" };
+    delivery:
+      | { via: "resend"; apiKey: string; from: string; apiUrl?: string }
+      | { via: "smtp"; url: string; from: string }
+      | { via: "mailbox" };
     /** Serve `/dev/mailbox` although the database is not the embedded one. */
     devMailbox: boolean;
   };
@@ -209,6 +212,7 @@ const Variables = z.object({
   RATE_LIMIT_CALLS_PER_KEY_PER_MINUTE: wholeNumber(1, 100_000_000),
 
   RESEND_API_KEY: anyText(),
+  RESEND_API_URL: baseUrl(),
   EMAIL_FROM: variable("a sender like NullSpend <billing@example.com>", (text) =>
     /^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/.test(text) ? text : undefined,
   ),
@@ -374,7 +378,14 @@ function group(v: z.output<typeof Variables>): Env {
 
 function mailDelivery(v: z.output<typeof Variables>): Env["mail"]["delivery"] {
   if (v.EMAIL_FROM === undefined) return { via: "mailbox" };
-  if (v.RESEND_API_KEY !== undefined) return { via: "resend", apiKey: v.RESEND_API_KEY, from: v.EMAIL_FROM };
+  if (v.RESEND_API_KEY !== undefined) {
+    return {
+      via: "resend",
+      apiKey: v.RESEND_API_KEY,
+      from: v.EMAIL_FROM,
+      ...(v.RESEND_API_URL !== undefined && { apiUrl: v.RESEND_API_URL }),
+    };
+  }
   if (v.SMTP_URL !== undefined) return { via: "smtp", url: v.SMTP_URL, from: v.EMAIL_FROM };
   return { via: "mailbox" };
 }

@@ -24,6 +24,7 @@ import { type Bus, createBus } from "@/server/bus";
 import { createHoldLearner } from "@/server/metering";
 import { createJobRunner, createMaintenanceJobs } from "@/server/jobs";
 import { createGatewayMetrics } from "@/server/metrics";
+import { type MailWorker, createMailWorker, createSendMail } from "@/server/notification";
 import { createTraceExporter } from "@/server/telemetry";
 import { initFromEnv } from "@/server/org";
 import {
@@ -50,6 +51,7 @@ export type Runtime = {
   budgetBook: BudgetBook;
   decisionLog: DecisionLog;
   approvals: Approvals;
+  mailWorker: MailWorker;
   bus: Bus;
   priceBook: PriceBook;
   listPriceBook: ListPriceBook;
@@ -165,6 +167,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     publish: () => {},
   });
   approvals.start();
+  const mailWorker = createMailWorker({ prisma, clock, log, send: createSendMail(env.mail.delivery) });
+  mailWorker.start();
 
   let stopping = false;
   const gateway: Gateway = {
@@ -229,6 +233,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       stopping = true;
       const jobsStopped = jobs.stop();
       await approvals.stop();
+      await mailWorker.stop();
       // A caller who has left may still be owed the usage that the provider is about to tell.
       await Promise.race([Promise.all(gateway.unfinished), sleep(OPEN_CALLS_MS, undefined, { ref: false })]);
       await upstreams.close();
