@@ -1,15 +1,13 @@
-export { deleteAccount } from "./delete-account";
-export { normaliseEmail } from "./email-address";
-export { authenticatePassword, changePassword, ChangePasswordInput, requestPasswordReset, resetPassword } from "./password";
-export { getProfile, Preferences, updateProfile, UpdateProfileInput, type Profile } from "./profile";
 export {
-  createSession,
+  endSession,
+  endSessionsOf,
   findLiveSession,
   listSessions,
   revokeSession,
+  SESSION_MS,
   signOutEverywhere,
+  startSession,
   type LiveSession,
   type SessionRecord,
+  type Visitor,
 } from "./sessions";
-export { assertMaySignUp, createUser, PASSWORD_LENGTH_LEAST, signUp, SignUpInput, type AccountCtx } from "./sign-up";
-export { resendVerification, verifyEmail } from "./verify-email";
