@@ -8,6 +8,7 @@ import { integrityRouter } from "./routers/integrity";
 import { keysRouter } from "./routers/keys";
 import { pricesRouter } from "./routers/prices";
 import { reportsRouter } from "./routers/reports";
+import { shellRouter } from "./routers/shell";
 import { sessionsRouter } from "./routers/sessions";
 import { toolCostsRouter } from "./routers/tool-costs";
 
@@ -23,6 +24,7 @@ export const appRouter = router({
   prices: pricesRouter,
   reports: reportsRouter,
   sessions: sessionsRouter,
+  shell: shellRouter,
   toolCosts: toolCostsRouter,
 });
 

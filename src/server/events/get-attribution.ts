@@ -1,12 +1,13 @@
 import { z } from "zod";
 import { Prisma } from "@/generated/prisma/client";
-import { parsePublicId, publicId } from "@/lib/ids";
+import { publicId } from "@/lib/ids";
 import { assertAllowed } from "@/server/access";
 import type { Ctx } from "@/server/context";
+import { columnOf, namesOfValues, publicValueOf, storedValueOf } from "./dimensions";
 import { firstIdFrom } from "./find";
-import { DailySums, dayOf, namesOfKeys, NOTHING, presentDays, presentPeriod, PublicPeriod, splitModel, Sums } from "./get-cost-summary";
+import { DailySums, dayOf, NOTHING, presentDays, presentPeriod, PublicPeriod, splitModel, Sums } from "./get-cost-summary";
 import { AttributionDetailInput, AttributionInput, GROUPS } from "./input";
-import { invalid, parsed } from "./parse-input";
+import { parsed } from "./parse-input";
 import { resolvePeriod, type Period } from "./period";
 import { microdollars } from "./public-cost-event";
 import { micros, presentSums, SUMS, type SumsRow } from "./sums";
@@ -72,7 +73,7 @@ export async function getAttribution({ ctx, input }: { ctx: Ctx; input: Attribut
   const groups = rows.filter(({ kind }) => kind === "group");
   const all = rows.find(({ kind }) => kind === "all");
   const total = rows.find(({ kind }) => kind === "total") ?? NOTHING;
-  const names = await namesOf({ ctx, dimension, values: groups.map(({ value }) => value) });
+  const names = await namesOfValues({ ctx, dimension, values: groups.map(({ value }) => value) });
   const totalGroups = Number(all?.value ?? 0);
   const unnamed = difference(total, all ?? NOTHING);
   return {
@@ -81,7 +82,7 @@ export async function getAttribution({ ctx, input }: { ctx: Ctx; input: Attribut
     groups: [
       ...groups.map((row) => ({
         key: names.get(row.value) ?? row.value,
-        value: publicValue(dimension, row.value),
+        value: publicValueOf(dimension, row.value),
         keyId: dimension === "api_key" ? publicId("key", row.value) : null,
         ...presentSums(row),
       })),
@@ -102,7 +103,7 @@ export async function getAttributionDetail({ ctx, input }: { ctx: Ctx; input: At
   assertAllowed(ctx.principal, { key: ["read"], user: "viewer" });
   const { groupBy, value: asked, ...range } = parsed(AttributionDetailInput, input);
   const dimension = dimensionOf(groupBy);
-  const value = storedValue(dimension, asked);
+  const value = storedValueOf(dimension, asked);
   const period = await resolvePeriod({ ctx, input: range });
   const own = Prisma.sql`${inPeriodOf(ctx, period)} AND dimension = ${dimension} AND value = ${value}`;
   const rows = await ctx.prisma.$queryRaw<DetailRow[]>`
@@ -112,11 +113,11 @@ export async function getAttributionDetail({ ctx, input }: { ctx: Ctx; input: At
   const total = rows.find(({ kind }) => kind === "total") ?? NOTHING;
   const models = await modelsOf({ ctx, period, dimension, value });
   const counted = models.reduce((sum, { requestCount }) => sum + requestCount, 0);
-  const names = await namesOf({ ctx, dimension, values: [value] });
+  const names = await namesOfValues({ ctx, dimension, values: [value] });
   return {
     period: presentPeriod(period),
     groupBy,
-    value: publicValue(dimension, value),
+    value: publicValueOf(dimension, value),
     key: names.get(value) ?? value,
     totals: presentSums(total),
     daily: presentDays(
@@ -171,23 +172,6 @@ function modelRowsOf({ ctx, period, dimension, value }: { ctx: Ctx; period: Peri
     WHERE ${columnOf(dimension)} = ${value}`;
 }
 
-function columnOf(dimension: string): Prisma.Sql {
-  switch (dimension) {
-    case "api_key":
-      return Prisma.sql`api_key_id::text`;
-    case "user":
-      return Prisma.sql`user_id::text`;
-    case "customer":
-      return Prisma.sql`customer_id`;
-    case "source":
-      return Prisma.sql`source`;
-    case "tool":
-      return Prisma.sql`tool_name`;
-    default:
-      return Prisma.sql`tags ->> ${dimension.slice("tag:".length)}`;
-  }
-}
-
 function inPeriodOf({ principal }: Ctx, { from, to }: Period): Prisma.Sql {
   return Prisma.sql`org_id = ${principal.orgId}::uuid AND hour >= ${from}::timestamptz AND hour < ${to}::timestamptz`;
 }
@@ -197,27 +181,7 @@ function dimensionOf(groupBy: string): string {
   return `tag:${groupBy}`;
 }
 
-function publicValue(dimension: string, value: string): string {
-  if (dimension === "api_key") return publicId("key", value);
-  return dimension === "user" ? publicId("user", value) : value;
-}
-
-function storedValue(dimension: string, value: string): string {
-  if (dimension !== "api_key" && dimension !== "user") return value;
-  const id = parsePublicId(dimension === "api_key" ? "key" : "user", value);
-  if (id === undefined) throw invalid({ path: "value", message: "is not the id of a group" });
-  return id;
-}
-
-async function namesOf({ ctx, dimension, values }: { ctx: Ctx; dimension: string; values: string[] }): Promise<Map<string, string>> {
-  if (dimension === "api_key") return namesOfKeys({ ctx, keyIds: values });
-  if (dimension !== "user" || values.length === 0) return new Map();
-  const where = { orgId: ctx.principal.orgId, userId: { in: values } };
-  const rows = await ctx.prisma.membership.findMany({ where, select: { user: { select: { id: true, name: true, email: true } } } });
-  return new Map(rows.map(({ user }) => [user.id, user.name ?? user.email ?? user.id]));
-}
-
-function difference(total: SumsRow, part: SumsRow): SumsRow {
+export function difference(total: SumsRow, part: SumsRow): SumsRow {
   const names = Object.keys(NOTHING) as (keyof SumsRow)[];
   return Object.fromEntries(names.map((name) => [name, (BigInt(total[name]) - BigInt(part[name])).toString()])) as SumsRow;
 }

@@ -10,6 +10,8 @@ export {
   type ParsedTags,
 } from "./attribution";
 export type { BudgetStatus, CostEventRecord, EventSource, EventStatus, EventType, ToolCall } from "./cost-event";
+export { explore, Exploration } from "./explore";
+export { BUCKETS, ExploreInput, METRICS, type Bucket, type Metric } from "./explore-input";
 export { exportCostEvents } from "./export";
 export { getCostEvent, listCostEvents } from "./find";
 export {

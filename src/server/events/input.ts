@@ -15,7 +15,7 @@ const DURATION_MS_MAX = 1_000_000_000;
 export const RANGE_DAYS_MAX = 367;
 
 const noNul = (value: string): boolean => !value.includes("\0");
-const text = (lengthMax: number) => z.string().min(1).max(lengthMax).refine(noNul, "must not contain NUL");
+export const text = (lengthMax: number) => z.string().min(1).max(lengthMax).refine(noNul, "must not contain NUL");
 
 const FIRST_MS = Date.parse("0001-01-01T00:00:00Z");
 const LAST_MS = Date.parse("9999-12-31T23:59:59.999Z");
@@ -26,7 +26,7 @@ const instant = z
   .refine(isStorable, "must lie in the years 1 to 9999 (UTC)")
   .meta({ description: "ISO 8601; a date alone is its first moment in UTC." });
 
-const publicIdText = (kind: IdKind) =>
+export const publicIdText = (kind: IdKind) =>
   z
     .string()
     .refine((id) => parsePublicId(kind, id) !== undefined, `must be ${ID_PREFIX[kind]} and a UUID`)
@@ -91,7 +91,7 @@ const ONE_KIND = { error: "give either `period` or `from` and `to`", path: ["per
 const HAS_FROM = { error: "needs `from`", path: ["to"] };
 const SHORT = { error: `at most ${RANGE_DAYS_MAX} days`, path: ["from"] };
 
-const withPeriod = <T extends z.ZodRawShape>(shape: T) =>
+export const withPeriod = <T extends z.ZodRawShape>(shape: T) =>
   z
     .strictObject({ ...period, ...shape })
     .refine((input) => isForward(input as Range), FORWARD)
