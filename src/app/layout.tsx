@@ -1,6 +1,7 @@
 import { GeistMono } from "geist/font/mono";
 import { GeistSans } from "geist/font/sans";
 import type { Metadata, Viewport } from "next";
+import { headers } from "next/headers";
 import type { ReactNode } from "react";
 import { ThemeProvider } from "@/ui/theme/theme-provider";
 import "./globals.css";
@@ -22,12 +23,13 @@ export const viewport: Viewport = {
   ],
 };
 
-export default function RootLayout({ children }: { children: ReactNode }) {
+export default async function RootLayout({ children }: { children: ReactNode }) {
+  const nonce = (await headers()).get("x-nonce") ?? undefined;
   return (
     // The theme's script sets an attribute before React takes over.
     <html lang="en" className={`${GeistSans.variable} ${GeistMono.variable}`} suppressHydrationWarning>
       <body className="min-h-dvh bg-canvas font-sans text-body text-ink antialiased">
-        <ThemeProvider>{children}</ThemeProvider>
+        <ThemeProvider {...(nonce === undefined ? {} : { nonce })}>{children}</ThemeProvider>
       </body>
     </html>
   );

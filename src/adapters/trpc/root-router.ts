@@ -6,6 +6,7 @@ import { eventsRouter } from "./routers/events";
 import { freezesRouter } from "./routers/freezes";
 import { integrityRouter } from "./routers/integrity";
 import { keysRouter } from "./routers/keys";
+import { overviewRouter } from "./routers/overview";
 import { pricesRouter } from "./routers/prices";
 import { reportsRouter } from "./routers/reports";
 import { shellRouter } from "./routers/shell";
@@ -21,6 +22,7 @@ export const appRouter = router({
   freezes: freezesRouter,
   integrity: integrityRouter,
   keys: keysRouter,
+  overview: overviewRouter,
   prices: pricesRouter,
   reports: reportsRouter,
   sessions: sessionsRouter,

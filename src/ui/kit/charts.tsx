@@ -223,7 +223,7 @@ export function TimeSeries(props: TimeSeriesProps) {
                   ifOverflow="extendDomain"
                   stroke={mark.tone === "warning" ? "var(--warning)" : "var(--danger)"}
                   strokeDasharray="6 3"
-                  label={{ value: mark.label, position: "insideTopLeft", fill: "var(--ink)", fontSize: 12 }}
+                  label={{ ...OVER_BARS, value: mark.label, position: "insideBottomRight", fill: "var(--ink)", fontSize: 12 }}
                 />
               ))}
               {events.map((event) => (
@@ -232,7 +232,7 @@ export function TimeSeries(props: TimeSeriesProps) {
                   x={bucketOf(event.at, buckets)}
                   stroke="var(--ink-muted)"
                   strokeDasharray="2 3"
-                  label={{ value: event.label, position: "insideTopRight", fill: "var(--ink-muted)", fontSize: 11 }}
+                  label={{ ...OVER_BARS, value: event.label, position: "insideTopRight", fill: "var(--ink-muted)", fontSize: 11 }}
                 />
               ))}
               {kind === "bars"
@@ -274,6 +274,9 @@ export function TimeSeries(props: TimeSeriesProps) {
     </figure>
   );
 }
+
+/** Text on top of bars keeps a rim of the ground. */
+const OVER_BARS = { stroke: "var(--surface)", strokeWidth: 4, style: { paintOrder: "stroke" } } as const;
 
 type BarShape = { x?: number | string; y?: number | string; width?: number | string; height?: number | string; payload?: unknown };
 

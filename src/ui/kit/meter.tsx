@@ -95,14 +95,12 @@ export function BudgetBar({ label, spent, reserved = 0, limit, thresholds = [], 
       >
         <div className="absolute inset-0 flex">
           <div className={cn("h-full", fill)} style={{ width: percentOf(spent) }} />
-          {reserved > 0 && (
-            <div className={cn("bg-hatch h-full min-w-0.5 bg-transparent", fill.split(" ")[1])} style={{ width: percentOf(reserved) }} />
-          )}
+          {reserved > 0 && <div className={cn("hatched h-full min-w-0.5", fill.split(" ")[1])} style={{ width: percentOf(reserved) }} />}
         </div>
         {[...thresholds.filter((percent) => percent < 100), ...(scale > limit ? [100] : [])].map((percent) => (
           <span
             key={percent}
-            className={cn("absolute inset-y-0 w-px", percent === 100 ? "w-0.5 bg-surface" : "bg-surface mix-blend-difference")}
+            className={cn("absolute inset-y-0", limit * percent <= (spent + reserved) * 100 ? "w-0.5 bg-surface" : "w-px bg-line-strong")}
             style={{ left: percentOf((limit * percent) / 100) }}
           />
         ))}
