@@ -7,6 +7,14 @@ export type Metric = (typeof METRICS)[number];
 export const BUCKETS = ["hour", "day", "week", "month"] as const;
 export type Bucket = (typeof BUCKETS)[number];
 
+/** Names of what roll-ups are grouped by; `session` is not among them. */
+export const dimensionInput = z
+  .string()
+  .max(68)
+  .refine(
+    (name) => (GROUPS as readonly string[]).includes(name) || (name.startsWith("tag:") && isTagKey(name.slice(4))),
+    `must be ${GROUPS.join(", ")} or tag:<key>`,
+  );
 const dimension = z
   .string()
   .max(68)

@@ -66,7 +66,7 @@ export function conditionsOf({ principal }: Ctx, filter: CostEventFilter): Prism
 }
 
 /** The lowest UUIDv7 of a millisecond. Times outside what one can hold count as its ends. */
-function firstIdAt(ms: number): string {
+export function firstIdAt(ms: number): string {
   const time = Math.min(Math.max(Math.trunc(ms), 0), 2 ** 48 - 1)
     .toString(16)
     .padStart(12, "0");

@@ -10,10 +10,11 @@ export {
   type ParsedTags,
 } from "./attribution";
 export type { BudgetStatus, CostEventRecord, EventSource, EventStatus, EventType, ToolCall } from "./cost-event";
+export { namesOfValues, publicValueOf } from "./dimensions";
 export { explore, Exploration } from "./explore";
-export { BUCKETS, ExploreInput, METRICS, type Bucket, type Metric } from "./explore-input";
+export { BUCKETS, dimensionInput, ExploreInput, METRICS, type Bucket, type Metric } from "./explore-input";
 export { exportCostEvents } from "./export";
-export { getCostEvent, listCostEvents } from "./find";
+export { firstIdAt, getCostEvent, listCostEvents } from "./find";
 export {
   Attribution as AttributionReport,
   AttributionDetail as AttributionDetailReport,
@@ -34,6 +35,8 @@ export {
   ReportCostEventsInput,
 } from "./input";
 export { listTagKeys, TagKeys } from "./list-tag-keys";
+export { parsed } from "./parse-input";
 export { PublicCostEvent, toPublicCostEvent, type CostEventRow } from "./public-cost-event";
 export { ReportedCostEvent, ReportedCostEvents, reportCostEvent, reportCostEvents } from "./report";
+export { rollupRows, rowsOfRange, type HourRange } from "./rollup-ranges";
 export { getSession, listSessions, SessionDetail, SessionRow } from "./sessions";

@@ -1,0 +1,3 @@
+export { BurnRate, getBurnRate } from "./burn-rate";
+export { getMovers, Movers, MoversInput } from "./movers";
+export { getSpendOverview, SpendOverview } from "./spend";
