@@ -6,6 +6,7 @@ import { createApiKey, createOrganisation, type TestApiKey, type TestOrganisatio
 import type { CostEventRecord } from "./cost-event";
 import { explore } from "./explore";
 import type { ExploreInput } from "./explore-input";
+import { makeDailySums } from "./make-daily-sums";
 import { splitRange } from "./rollup-ranges";
 import { clockAt, ctxOf, eventAt, settleAll, viewer } from "./testing";
 
@@ -193,6 +194,15 @@ describe("sums by day", () => {
     expect((await ask(range)).total.metric).toBe(0b1111110 + 1_000);
     await make("2026-09-02");
     expect((await ask(range)).total.metric).toBe(0b1111110 + 1_000);
+  });
+
+  test("a job makes those that are missing, once", async () => {
+    await settleAll(database, events());
+    await make("2026-09-02");
+    expect(await makeDailySums({ prisma: database.prisma })).toBeGreaterThanOrEqual(4);
+    expect(await made()).toBe(5);
+    expect(await makeDailySums({ prisma: database.prisma })).toBe(0);
+    expect((await ask(range)).total.metric).toBe(0b1111110);
   });
 
   test("a day that is not over for 26 hours has none", async () => {

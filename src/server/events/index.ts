@@ -35,6 +35,7 @@ export {
   ReportCostEventsInput,
 } from "./input";
 export { listTagKeys, TagKeys } from "./list-tag-keys";
+export { makeDailySums } from "./make-daily-sums";
 export { parsed } from "./parse-input";
 export { PublicCostEvent, toPublicCostEvent, type CostEventRow } from "./public-cost-event";
 export { ReportedCostEvent, ReportedCostEvents, reportCostEvent, reportCostEvents } from "./report";

@@ -1,5 +1,6 @@
 import type { PrismaClient } from "@/generated/prisma/client";
 import type { Logger } from "@/lib/logger";
+import { makeDailySums } from "@/server/events";
 import { deleteExpiredIdempotencyRecords } from "@/server/idempotency";
 import { type FetchText, LIST_PROVIDERS, type ListPriceStore, listProviderOf, refreshListPrices } from "@/server/pricing";
 import type { Job } from "./job-runner";
@@ -36,7 +37,16 @@ export function createMaintenanceJobs({
       }
     },
   };
-  if (!refreshPrices) return [cleaning];
+  const summing: Job = {
+    name: "daily-sums",
+    // A day is over for 26 hours at two in the morning of the next but one.
+    hourOfDay: 4,
+    async run() {
+      const count = await makeDailySums({ prisma });
+      log.info({ component: "daily-sums", count }, "days were summed up");
+    },
+  };
+  if (!refreshPrices) return [cleaning, summing];
   const named = upstreamNames.flatMap((name) => listProviderOf(name)?.id ?? []);
   const providers = [...new Set([...LIST_PROVIDERS, ...named])];
   const refreshing: Job = {
@@ -51,5 +61,5 @@ export function createMaintenanceJobs({
       await listPrices.load();
     },
   };
-  return [refreshing, cleaning];
+  return [refreshing, cleaning, summing];
 }
