@@ -2,9 +2,12 @@
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import next from "next";
+import { createLiveSession } from "@/adapters/auth";
 import { createNodeServer } from "@/adapters/node-server";
+import { setPeerHeader } from "@/adapters/peer-header";
 import { createRequestHandler } from "@/adapters/request-handler";
 import { setRuntime } from "@/adapters/runtime";
+import { createServerCaller, setServerCaller } from "@/adapters/trpc";
 import { EnvError, readEnv } from "@/lib/env";
 import { createLogger } from "@/lib/logger";
 import { startEmbeddedDatabase } from "@/server/embedded-database";
@@ -49,9 +52,12 @@ let nextHandler: ((request: IncomingMessage, response: ServerResponse) => Promis
 
 // Next adds its own listener for upgrades to the server it is given: a decoy keeps unmatched upgrades from staying open for ever.
 const nextSide = new EventEmitter();
+const liveSession = createLiveSession(runtime);
+setServerCaller(createServerCaller({ runtime, sessionOf: liveSession }));
 const front = createNodeServer({
-  handler: createRequestHandler(runtime),
+  handler: createRequestHandler(runtime, liveSession),
   fallback(request, response) {
+    setPeerHeader(request, env.gateway.trustedProxies);
     if (nextHandler) void nextHandler(request, response);
     else response.writeHead(503, { "retry-after": "1", "content-type": "text/plain" }).end("NullSpend is starting.\n");
   },

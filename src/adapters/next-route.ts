@@ -1,4 +1,5 @@
 import { after } from "next/server";
+import { createLiveSession } from "./auth";
 import { RouteExchange } from "@/server/gateway/route-adapter";
 import { type RequestHandler, createRequestHandler } from "./request-handler";
 import { getRuntime } from "./runtime";
@@ -10,7 +11,8 @@ let handler: RequestHandler | undefined;
  * them). The platform is asked to wait until the call is recorded.
  */
 export async function handleInNext(request: Request): Promise<Response> {
-  handler ??= createRequestHandler(getRuntime());
+  const runtime = getRuntime();
+  handler ??= createRequestHandler(runtime, createLiveSession(runtime));
   const exchange = new RouteExchange(request);
   const recorded = handler.handle(exchange);
   after(() => recorded);

@@ -1,3 +1,4 @@
+import { createRestSession } from "@/adapters/auth";
 import { createRestHandler } from "@/adapters/http";
 import { publicId, uuidv7 } from "@/lib/ids";
 import { type Exchange, handleCall, speaksAnthropic } from "@/server/gateway";
@@ -19,7 +20,7 @@ const GATEWAY_PATH = /^\/(v1|openai|anthropic)(\/|\?|$)/;
 
 /** @param sessionOf who is signed in; where it is not given, nobody is. */
 export function createRequestHandler(runtime: Runtime, sessionOf: SessionOf = nobody): RequestHandler {
-  const rest = createRestHandler(runtime);
+  const rest = createRestHandler({ ...runtime, sessionOf: createRestSession({ prisma: runtime.prisma, liveSession: sessionOf }) });
   const trpc = createTrpcHandler({ runtime, sessionOf });
   return {
     serves: (method, target) => rest.matches(method, pathOf(target)) || trpc.matches(pathOf(target)) || GATEWAY_PATH.test(target),

@@ -11,6 +11,7 @@ export type LogFields = {
   orgId?: string;
   userId?: string;
   keyId?: string;
+  mailId?: string;
   actionId?: string;
   provider?: string;
   model?: string;
@@ -66,6 +67,7 @@ const writers: { [Name in keyof Required<LogFields>]: (value: unknown) => unknow
   orgId: text,
   userId: text,
   keyId: text,
+  mailId: text,
   actionId: text,
   provider: text,
   model: text,

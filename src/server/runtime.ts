@@ -6,6 +6,7 @@ import { createPrisma, migrate } from "@/lib/db";
 import type { Env } from "@/lib/env";
 import type { Logger } from "@/lib/logger";
 import { type Secrets, loadSecrets } from "@/lib/secrets";
+import { type Accounts, createAccounts } from "@/server/account";
 import { type Approvals, createApprovals } from "@/server/approval";
 import { type PollingKeyAuthenticator, createKeyAuthenticator } from "@/server/api-key";
 import {
@@ -50,6 +51,7 @@ export type Runtime = {
   ledger: Ledger;
   budgetBook: BudgetBook;
   decisionLog: DecisionLog;
+  accounts: Accounts;
   approvals: Approvals;
   mailWorker: MailWorker;
   bus: Bus;
@@ -164,9 +166,16 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     log,
     publicUrl: env.publicUrl ?? `http://localhost:${env.port}`,
     ask: async () => {},
-    publish: () => {},
+    publish: ({ orgId, actionId, status }) => bus.publish({ type: "action.changed", orgId, actionId, status }),
   });
   approvals.start();
+  const accounts = createAccounts({
+    prisma,
+    clock,
+    publicUrl: env.publicUrl ?? `http://localhost:${env.port}`,
+    signup: env.signup,
+    bus,
+  });
   const mailWorker = createMailWorker({ prisma, clock, log, send: createSendMail(env.mail.delivery) });
   mailWorker.start();
 
@@ -214,7 +223,9 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     ledger,
     budgetBook,
     decisionLog,
+    accounts,
     approvals,
+    mailWorker,
     bus,
     priceBook,
     listPriceBook,

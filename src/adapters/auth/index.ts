@@ -1,3 +1,3 @@
-export { createSessionReader, type SessionReader } from "./live-session";
+export { createLiveSession, type LiveSessionOf } from "./live-session";
+export { createRestSession } from "./rest-session";
 export { safeCallback } from "./safe-callback";
-export { sessionCookieName } from "./session-cookie";

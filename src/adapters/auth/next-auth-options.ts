@@ -8,7 +8,8 @@ import GitHubProvider from "next-auth/providers/github";
 import GoogleProvider from "next-auth/providers/google";
 import { getRuntime } from "@/adapters/runtime";
 import { safeCallback } from "./safe-callback";
-import { sessionCookieName } from "./session-cookie";
+import { sessionCookie } from "./cookies";
+import { SESSION_MAX_AGE_S, tokenOf } from "./session-token";
 
 /** A link in a mail is good for so long (ASVS 6.5.5). */
 const LINK_MINUTES = 10;
@@ -19,7 +20,6 @@ export type AuthRequest = { ip: string | null; userAgent: string | null };
 export function authOptions(request: AuthRequest): NextAuthOptions {
   const { prisma, accounts, env, log, secrets } = getRuntime();
   const origin = process.env.NEXTAUTH_URL ?? `http://localhost:${env.port}`;
-  const secure = origin.startsWith("https:");
   const base = PrismaAdapter(prisma as never) as Adapter;
   return {
     secret: secrets.nextAuthSecret,
@@ -27,19 +27,14 @@ export function authOptions(request: AuthRequest): NextAuthOptions {
       ...base,
       // With a personal organisation, and only where the address may sign up.
       async createUser(user: Omit<AdapterUser, "id">) {
-        const { email, name = null, emailVerified = null } = user;
+        const { email, name = null, emailVerified } = user;
         const created = await accounts.createUser({ email: email.toLowerCase(), name, emailVerified });
         return { ...user, ...created, emailVerified };
       },
     },
-    session: { strategy: "jwt", maxAge: 30 * 86_400 },
+    session: { strategy: "jwt", maxAge: SESSION_MAX_AGE_S },
     pages: { signIn: "/signin", verifyRequest: "/signin/check-mail", error: "/signin" },
-    cookies: {
-      sessionToken: {
-        name: sessionCookieName(origin),
-        options: { httpOnly: true, sameSite: "lax", path: "/", secure },
-      },
-    },
+    cookies: { sessionToken: sessionCookie(env.publicUrl) },
     providers: [
       CredentialsProvider({
         name: "Password",
@@ -72,15 +67,16 @@ export function authOptions(request: AuthRequest): NextAuthOptions {
       },
       async jwt({ token, user }) {
         if (user) {
-          const sid = await accounts.createSession({ userId: user.id, ip: request.ip, userAgent: request.userAgent });
+          const sid = await accounts.startSession(user.id, request);
           return { sub: user.id, sid };
         }
-        const live = typeof token.sid === "string" ? await accounts.findLiveSession(token.sid) : undefined;
-        if (!live) throw new Error("SESSION_ENDED");
+        const named = tokenOf(token);
+        if (!named || !(await accounts.findLiveSession(named))) throw new Error("SESSION_ENDED");
         return token;
       },
       async session({ session, token }) {
-        const live = typeof token.sid === "string" ? await accounts.findLiveSession(token.sid) : undefined;
+        const named = tokenOf(token);
+        const live = named && (await accounts.findLiveSession(named));
         session.user = { name: live?.name ?? null, email: live?.email ?? null };
         return session;
       },
@@ -88,10 +84,8 @@ export function authOptions(request: AuthRequest): NextAuthOptions {
     },
     events: {
       async signOut({ token }) {
-        if (typeof token?.sid !== "string" || typeof token.sub !== "string") return;
-        await accounts.endSession({ userId: token.sub, sessionId: token.sid }).catch(() => {
-          // It had ended already, which is what was asked for.
-        });
+        const named = tokenOf(token);
+        if (named) await accounts.endSession(named);
       },
     },
     logger: {

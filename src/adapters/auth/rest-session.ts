@@ -1,6 +1,5 @@
 import type { PrismaClient } from "@/generated/prisma/client";
 import type { Principal } from "@/server/context";
-import type { LiveSessionOf } from "./live-session";
 
 const ORG_HEADER = "x-nullspend-org";
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -14,7 +13,7 @@ export function createRestSession({
   liveSession,
 }: {
   prisma: PrismaClient;
-  liveSession: LiveSessionOf;
+  liveSession: (request: { cookieHeader: string | undefined }) => Promise<{ userId: string } | undefined>;
 }): (exchange: { header(name: string): string | undefined }) => Promise<Principal | undefined> {
   return async (exchange) => {
     const session = await liveSession({ cookieHeader: exchange.header("cookie") });

@@ -1,6 +1,8 @@
+import type { z } from "zod";
 import type { PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
 import { ServiceError } from "@/lib/errors";
+import type { Bus } from "@/server/bus";
 import { enqueueMail } from "@/server/notification";
 import { createAttemptLimits, type AttemptLimits } from "./attempt-limits";
 import { deleteAccount } from "./delete-account";
@@ -8,20 +10,22 @@ import { normaliseEmail } from "./email-address";
 import { authenticatePassword, changePassword, requestPasswordReset, resetPassword, type ChangePasswordInput } from "./password";
 import { getProfile, updateProfile, type Profile, type UpdateProfileInput } from "./profile";
 import {
-  createSession,
+  endSession,
+  endSessionsOf,
   findLiveSession,
+  type LiveSession,
   listSessions,
   revokeSession,
-  signOutEverywhere,
-  type LiveSession,
   type SessionRecord,
+  signOutEverywhere,
+  startSession,
+  type Visitor as SessionVisitor,
 } from "./sessions";
 import { assertMaySignUp, createUser, signUp, type AccountCtx, type SignUpInput } from "./sign-up";
 import { resendVerification, verifyEmail } from "./verify-email";
-import type { z } from "zod";
 
-/** A person's request, as far as it matters before anybody knows who it is. */
-export type Visitor = { ip: string | null };
+/** From where a request comes, as far as it matters before anybody knows who it is. */
+export type Visitor = Pick<SessionVisitor, "ip">;
 
 /** Everything a process does with accounts. Next's bundle has its own copies of modules, so it is handed this instead of importing verbs. */
 export interface Accounts {
@@ -39,11 +43,16 @@ export interface Accounts {
   resetPassword(visitor: Visitor, input: { token: string; password: string }): Promise<boolean>;
   /** Mails a sign-in link. @throws ServiceError `rate_limited`, `forbidden` where the address may not sign up. */
   mailSignInLink(input: { email: string; url: string; expiresInMinutes: number }): Promise<void>;
-  createSession(session: { userId: string; ip: string | null; userAgent: string | null }): Promise<string>;
-  findLiveSession(sessionId: string): Promise<LiveSession | undefined>;
-  listSessions(who: { userId: string; sessionId: string }): Promise<SessionRecord[]>;
-  endSession(who: { userId: string; sessionId: string }): Promise<void>;
-  endAllSessions(who: { userId: string; except?: string }): Promise<void>;
+  /** A session of its own for every sign-in. @returns its id, which the cookie carries. */
+  startSession(userId: string, visitor: SessionVisitor): Promise<string>;
+  findLiveSession(named: { sessionId: string; userId: string }): Promise<LiveSession | undefined>;
+  listSessions(who: LiveSession): Promise<SessionRecord[]>;
+  /** One of the person's own. @throws ServiceError `not_found`. */
+  revokeSession(who: LiveSession, sessionId: string): Promise<void>;
+  /** Signing out. A session that has ended already is fine. */
+  endSession(named: { sessionId: string; userId: string }): Promise<void>;
+  /** @returns how many ended, this one included. */
+  signOutEverywhere(userId: string): Promise<number>;
   changePassword(who: { userId: string; sessionId: string }, input: z.input<typeof ChangePasswordInput>): Promise<void>;
   getProfile(userId: string): Promise<Profile>;
   updateProfile(userId: string, input: z.input<typeof UpdateProfileInput>): Promise<Profile>;
@@ -55,22 +64,15 @@ export type AccountsOptions = {
   clock: Clock;
   publicUrl: string;
   signup: "open" | "invite";
-  /** After the commit: sockets of these sessions end. `sessionId` null: all of this person's. */
-  onSessionEnded(ended: { userId: string; sessionId: string | null }): void;
+  /** Hears of sessions that ended, so that their sockets do. */
+  bus: Pick<Bus, "publish">;
   limits?: AttemptLimits;
 };
 
-export function createAccounts({
-  prisma,
-  clock,
-  publicUrl,
-  signup,
-  onSessionEnded,
-  limits = createAttemptLimits(),
-}: AccountsOptions): Accounts {
+export function createAccounts({ prisma, clock, publicUrl, signup, bus, limits = createAttemptLimits() }: AccountsOptions): Accounts {
   const ctxFor = ({ ip }: Visitor): AccountCtx => ({ prisma, clock, ip, publicUrl, signup });
   const ctx = ctxFor({ ip: null });
-  const sessions = { prisma, clock };
+  const sessions = { prisma, clock, bus };
 
   return {
     async signUp(visitor, input) {
@@ -100,7 +102,7 @@ export function createAccounts({
     async resetPassword(visitor, input) {
       await limits.attempt("reset", visitor.ip, null);
       const done = await resetPassword({ ctx: ctxFor(visitor), ...input });
-      if (done) onSessionEnded({ userId: done.userId, sessionId: null });
+      if (done) bus.publish({ type: "session.ended", orgId: null, userId: done.userId, sessionId: null });
       return done !== undefined;
     },
     async mailSignInLink({ email, url, expiresInMinutes }) {
@@ -111,27 +113,23 @@ export function createAccounts({
       if (!known) await assertMaySignUp(ctx, to);
       await enqueueMail(prisma, { dedupeKey: `sign-in-link:${url}`, to, template: "sign-in-link", props: { url, expiresInMinutes } });
     },
-    createSession: (session) => createSession(sessions, session),
-    findLiveSession: (sessionId) => findLiveSession(sessions, sessionId),
+    startSession: (userId, visitor) => startSession(prisma, { userId, visitor, nowMs: clock.now() }),
+    findLiveSession: (named) => findLiveSession(sessions, named),
     listSessions: (who) => listSessions(sessions, who),
-    async endSession(who) {
-      await revokeSession(sessions, who);
-      onSessionEnded(who);
-    },
-    async endAllSessions(who) {
-      for (const sessionId of await signOutEverywhere(sessions, who)) onSessionEnded({ userId: who.userId, sessionId });
-    },
+    revokeSession: (who, sessionId) => revokeSession(sessions, who, { sessionId }),
+    endSession: (named) => endSession(sessions, named),
+    signOutEverywhere: (userId) => signOutEverywhere(sessions, { userId }),
     async changePassword({ userId, sessionId }, input) {
       await limits.attempt("password", null, userId);
-      const before = await listSessions(sessions, { userId, sessionId });
-      await changePassword({ ctx, userId, sessionId, input });
-      for (const { id, isCurrent } of before) if (!isCurrent) onSessionEnded({ userId, sessionId: id });
+      await changePassword({ ctx, userId, input });
+      const tell = await prisma.$transaction((tx) => endSessionsOf(tx, { userId, exceptSessionId: sessionId }));
+      tell(bus);
     },
     getProfile: (userId) => getProfile({ prisma, userId }),
     updateProfile: (userId, input) => updateProfile({ prisma, userId, input }),
     async deleteAccount(userId) {
       await deleteAccount({ prisma, userId, now: new Date(clock.now()) });
-      onSessionEnded({ userId, sessionId: null });
+      bus.publish({ type: "session.ended", orgId: null, userId, sessionId: null });
     },
   };
 }

@@ -74,16 +74,14 @@ export async function resetPassword({
 
 export const ChangePasswordInput = z.strictObject({ currentPassword: z.string().max(1_000).optional(), newPassword: NewPassword });
 
-/** Needs the current one where there is one. Ends every session but the one that asks. */
+/** Needs the current one where there is one. Which sessions end with it is the caller's to say. */
 export async function changePassword({
   ctx,
   userId,
-  sessionId,
   input,
 }: {
   ctx: AccountCtx;
   userId: string;
-  sessionId: string;
   input: z.input<typeof ChangePasswordInput>;
 }): Promise<void> {
   const { currentPassword, newPassword } = parsed(ChangePasswordInput, input);
@@ -95,7 +93,6 @@ export async function changePassword({
   const passwordHash = await hashPassword(newPassword);
   await ctx.prisma.$transaction(async (tx) => {
     await tx.user.update({ where: { id: userId }, data: { passwordHash }, select: { id: true } });
-    await tx.session.deleteMany({ where: { userId, NOT: { id: sessionId } } });
     if (user.email !== null) await tellChanged(tx, { ctx, email: user.email, dedupe: `${userId}:${ctx.clock.now()}` });
   });
 }

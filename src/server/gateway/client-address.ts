@@ -6,8 +6,16 @@ import type { Exchange } from "./exchange";
  * `X-Forwarded-For`, read from the right. What a caller writes there itself is never reached.
  */
 export function clientAddress(exchange: Exchange, trustedProxies: readonly string[]): string | null {
-  const forwarded = (exchange.header("x-forwarded-for") ?? "").split(",").map((text) => text.trim());
-  let address = normalise(exchange.remoteAddress);
+  return addressBehind({ peer: exchange.remoteAddress, forwardedFor: exchange.header("x-forwarded-for") }, trustedProxies);
+}
+
+/** The same, of what is known without an exchange. */
+export function addressBehind(
+  { peer, forwardedFor }: { peer: string | undefined; forwardedFor: string | undefined },
+  trustedProxies: readonly string[],
+): string | null {
+  const forwarded = (forwardedFor ?? "").split(",").map((text) => text.trim());
+  let address = normalise(peer);
   while (address !== null && isTrusted(address, trustedProxies)) {
     const next = normalise(forwarded.pop());
     if (next === null) break;

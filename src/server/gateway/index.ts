@@ -1,5 +1,5 @@
 export { type AbuseLimits, createAbuseLimits } from "./abuse-limits";
-export { clientAddress } from "./client-address";
+export { addressBehind, clientAddress } from "./client-address";
 export type { Exchange } from "./exchange";
 export { API_VERSION, DEFAULT_GATEWAY_LIMITS, type Gateway, type GatewayLimits, handleCall, speaksAnthropic } from "./handle-call";
 export { DEFAULT_NODE_EXCHANGE_LIMITS, NodeExchange, type NodeExchangeLimits } from "./node-adapter";

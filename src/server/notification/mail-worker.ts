@@ -60,7 +60,7 @@ export function createMailWorker({
     } catch (error) {
       const gaveUp = attempts >= ATTEMPTS_MAX;
       log[gaveUp ? "error" : "warn"](
-        { err: error, mailId: mail.id, attempts },
+        { err: error, mailId: mail.id, attempt: attempts },
         gaveUp ? "a mail was given up" : "a mail was not taken; it is tried again",
       );
       await prisma.mail.update({
