@@ -29,7 +29,7 @@ function jobs(options: { refreshPrices: boolean; loaded?: string[] }) {
 }
 
 test("nothing is read from the internet unless it is wanted", () => {
-  expect(jobs({ refreshPrices: false }).list.map(({ name }) => name)).toEqual(["idempotency-cleanup"]);
+  expect(jobs({ refreshPrices: false }).list.map(({ name }) => name)).toEqual(["idempotency-cleanup", "daily-sums"]);
   expect(jobs({ refreshPrices: true }).list.map(({ name }) => name)).toEqual(["price-refresh", "idempotency-cleanup"]);
 });
 
