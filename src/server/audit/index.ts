@@ -1,2 +1,3 @@
+export { namesOfActors } from "./actor-names";
 export { listAuditLog, ListAuditLogInput, type AuditRecord } from "./list";
 export { recordChange, type Change } from "./record-change";

@@ -15,6 +15,7 @@ import {
   type TooltipContentProps,
 } from "recharts";
 import { formatCompact, formatCount, formatPercent } from "@/ui/format/count";
+import { csvText, saveAsFile } from "@/ui/format/csv";
 import { columnDecimals, formatUsd, plainUsd } from "@/ui/format/money";
 import { formatDuration, formatTime, type TimeStyle } from "@/ui/format/time";
 import { IconButton } from "./button";
@@ -434,32 +435,21 @@ function summaryOf({ label, kind, unit, series, buckets, bucket }: TimeSeriesPro
   return `${parts.join("; ")}.`;
 }
 
-/** A cell that a spreadsheet does not run: a quote before what could be a formula. */
-function csvCell(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-}
-
 function download({ label, unit, series, buckets }: TimeSeriesProps): void {
   const unitName = { usd: "USD", count: "count", ms: "ms", share: "share" }[unit];
-  const lines = [
+  const rows = [
     ["start", ...series.map((each) => `${each.label} (${unitName})`)],
     ...buckets.map((each) => [
       each.start,
       ...series.map(({ id }) => {
-        const value = each.values[id];
-        return value === null || value === undefined ? "" : unit === "usd" ? plainUsd(value) : String(value);
+        const value = each.values[id] ?? null;
+        // Money as text of all its digits; never below zero here, so nothing is taken for a formula.
+        return unit === "usd" && value !== null ? plainUsd(value) : value;
       }),
     ]),
   ];
-  const url = URL.createObjectURL(
-    new Blob([lines.map((line) => line.map(csvCell).join(",")).join("\r\n")], { type: "text/csv;charset=utf-8" }),
-  );
-  const link = document.createElement("a");
-  link.href = url;
-  link.download = `${label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.csv`;
-  link.click();
-  URL.revokeObjectURL(url);
+  const name = `${label.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}.csv`;
+  saveAsFile({ name, text: csvText(rows), type: "text/csv;charset=utf-8" });
 }
 
 type SparklineProps = {
