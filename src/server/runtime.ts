@@ -7,7 +7,7 @@ import type { Env } from "@/lib/env";
 import type { Logger } from "@/lib/logger";
 import { type Secrets, loadSecrets } from "@/lib/secrets";
 import { type Accounts, createAccounts } from "@/server/account";
-import { type Approvals, createApprovals } from "@/server/approval";
+import { type Approvals, createApprovals, createAskByMail } from "@/server/approval";
 import { type PollingKeyAuthenticator, createKeyAuthenticator } from "@/server/api-key";
 import {
   DEFAULT_GATEWAY_LIMITS,
@@ -165,7 +165,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     clock,
     log,
     publicUrl: env.publicUrl ?? `http://localhost:${env.port}`,
-    ask: async () => {},
+    ask: createAskByMail({ publicUrl: env.publicUrl ?? `http://localhost:${env.port}`, secret: secrets.nextAuthSecret, clock }),
     publish: ({ orgId, actionId, status }) => bus.publish({ type: "action.changed", orgId, actionId, status }),
   });
   approvals.start();

@@ -11,6 +11,7 @@ import {
   cancelAction,
   createActionWatch,
   createAction,
+  createAskByMail,
   createApprovalBackground,
   createLink,
   decideByLink,
@@ -416,6 +417,34 @@ describe("the mailed link", () => {
     expect(await codeOf(decide(token, { code }))).toBe("forbidden");
     expect(await decide("A".repeat(43), { code })).toEqual({ outcome: "unknown_link" });
     expect(await getAction({ ctx: owner, actionId: action.id, publicUrl: "" })).toMatchObject({ status: "pending" });
+  });
+
+  test("everybody who may decide gets one mail with a link of their own; the code stands in it where it is enough, and not in the link", async () => {
+    const admin = await member("admin");
+    await member("member");
+    const asking = { ...deps, ask: createAskByMail({ publicUrl: "https://spend.example", secret, clock: systemClock }) };
+    const input = {
+      agentId: "buyer\r\nBcc: all@example.com",
+      actionType: "buy",
+      payload: { amountMicrodollars: 5_000_000, what: "<b>paper</b>" },
+    };
+    await createAction({ ctx: agent, deps: asking, input });
+    const mails = await database.prisma.mail.findMany({ where: { orgId: org.orgId } });
+    expect(mails).toHaveLength(2);
+    const ids = [org.userId, (admin.principal as { userId: string }).userId];
+    const users = await database.prisma.user.findMany({ where: { id: { in: ids } }, select: { email: true } });
+    expect(new Set(mails.map(({ recipient }) => recipient))).toEqual(new Set(users.map(({ email }) => email)));
+    for (const { subject, html, text } of mails) {
+      expect(subject).not.toMatch(/[\r\n]/);
+      expect(html).not.toContain("<b>paper</b>");
+      const token = /approve\/([A-Za-z0-9_-]{43})/.exec(text)![1]!;
+      const code = /^\d{6}$/m.exec(text)![0];
+      expect(token).not.toContain(code);
+      expect(await viewLink({ ctx: base(), token, publicUrl: "" })).toMatchObject({ needs: "code" });
+    }
+    await createAction({ ctx: agent, deps: asking, input: { ...input, payload: { amountMicrodollars: 500_000_000 } } });
+    const large = await database.prisma.mail.findMany({ where: { orgId: org.orgId }, orderBy: { createdAt: "desc" }, take: 2 });
+    for (const { text } of large) expect(text).not.toMatch(/^\d{6}$/m);
   });
 
   test("the database holds neither token nor code", async () => {

@@ -2,6 +2,7 @@ export { approversOf, circleOf, whyNot, type Approver } from "./approvers";
 export { createApprovals, type Approvals } from "./approvals";
 export { createApprovalBackground } from "./background";
 export { type CallToApprove, finishCall, openOrJoinCall, useCallApproval } from "./call-approval";
+export { createAskByMail, titleOf } from "./ask-by-mail";
 export { cancelAction } from "./cancel";
 export { createAction } from "./create";
 export { approveAction, decideWithin, rejectAction, type DecidedVia } from "./decide";
