@@ -14,6 +14,7 @@ import {
   type Gateway,
   type GatewayLimits,
   createAbuseLimits,
+  createApprovalGate,
   createBudgetGate,
   createCallPricing,
   createLiveCalls,
@@ -185,6 +186,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     settleDoor,
     pricing: createCallPricing({ priceBook, overrides }),
     budgets,
+    approvals: createApprovalGate({ prisma, clock, log, approvals }),
     upstreams,
     clock,
     log,
@@ -239,6 +241,8 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     },
     beginShutdown() {
       stopping = true;
+      // Calls that wait for a person are told to go to another process.
+      approvals.watch.stop();
     },
     async stop() {
       stopping = true;

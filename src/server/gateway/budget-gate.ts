@@ -66,11 +66,15 @@ export type GateAnswer =
       headers: string[];
       /** What the settlement says of it, where a limit refused the call. */
       denial?: Settlement["denial"];
+      /** The limit that a person could raise so that the call fits; not set where no raise would help. */
+      raisable?: { budget: { id: string; entityType: string; entityId: string }; balanceId: bigint; limitNano: bigint };
     };
 
 export interface BudgetGate {
   /** Synchronous where the organisation has no limits, which costs a call nothing. */
   admit(call: GatedCall): GateAnswer | Promise<GateAnswer>;
+  /** Nanodollars: the most a call may cost; null where that is not known. */
+  estimate(hold: GatedCall["hold"]): NanoUsd | null;
   /** What a settled call turned out to cost, for budgets that hold learned sizes. */
   observe(call: { keyId: string; model: string; inputBytes: number; inputNano: NanoUsd; outputNano: NanoUsd }): void;
   /**
@@ -270,7 +274,20 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
     return {
       ...denied(denial, sized.bound, budgetHeaders(limits)),
       denial: { balanceId: by.balanceId, details: denial.details },
+      ...(by.kind === "budget" &&
+        by.balanceId !== null && {
+          raisable: {
+            budget: { id: budget.id, entityType: budget.entityType, entityId: publicEntityId(budget.entityType, budget.entityId) },
+            balanceId: by.balanceId,
+            limitNano: by.limit,
+          },
+        }),
     };
+  }
+
+  function estimate(hold: GatedCall["hold"]): NanoUsd | null {
+    const computed = computeHold({ ...hold, ...prices });
+    return computed.outcome === "refused" || (computed.outcome === "unpriced" && !computed.ceiling) ? null : boundOf(computed);
   }
 
   async function chargesOfLater(event: CostEventRecord, configVersion: bigint): Promise<Settlement["budgets"]> {
@@ -278,7 +295,7 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
     return chargesAfterTheFact(event, { budgetBook: book, ledger });
   }
 
-  return { admit, observe: (call) => learner.observe(call), chargesOfLater, ledger };
+  return { admit, estimate, observe: (call) => learner.observe(call), chargesOfLater, ledger };
 }
 
 const boundOf = (hold: Hold): NanoUsd =>

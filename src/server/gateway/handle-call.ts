@@ -12,7 +12,8 @@ import type { SettleDoor, Settlement } from "@/server/ledger";
 import { tokensAheadAtMost } from "@/server/metering";
 import type { GatewayMetrics } from "@/server/metrics";
 import type { AbuseLimits } from "./abuse-limits";
-import { type BudgetGate, type GateAnswer, frozenRefusal } from "./budget-gate";
+import { type ApprovalGate, hashOfBody, type Waiting, waitMsOf } from "./approval-gate";
+import { type BudgetGate, type GateAnswer, type GatedCall, frozenRefusal } from "./budget-gate";
 import { type CallAttribution, attributionOf } from "./attribution-of-call";
 import { clientAddress } from "./client-address";
 import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
@@ -78,6 +79,7 @@ export type Gateway = {
   settleDoor: SettleDoor;
   pricing: CallPricing;
   budgets: BudgetGate;
+  approvals: ApprovalGate;
   upstreams: Upstreams;
   clock: Clock;
   log: Logger;
@@ -145,6 +147,9 @@ const LATER_RETRY_MS = 500;
 type Ending = { status: EventStatus; denialCode: string | null; httpStatus: number | null };
 
 type HeldCall = Extract<GateAnswer, { outcome: "held" }>;
+type Raisable = NonNullable<Extract<GateAnswer, { outcome: "denied" }>["raisable"]>;
+
+const SHUTTING_DOWN = refusal("shutting_down", "this server is stopping; another one will take the call.");
 
 class GatewayCall implements ForwardListener {
   readonly #exchange: Exchange;
@@ -183,6 +188,10 @@ class GatewayCall implements ForwardListener {
   /** Set where budgets apply and money is held for this call. */
   #held: HeldCall | undefined;
   #denial: Settlement["denial"];
+  /** The approval that this call uses up. */
+  #approvedActionId: string | undefined;
+  /** How long the caller still lets a person decide, and whether it is still there; set where it has said so. */
+  #waiting: { untilMs: number; signal: AbortSignal } | undefined;
   #estimate: NanoUsd | null = null;
   #budgetHeaders: readonly string[] = [];
   /** Watches a stream that started on less than its bound; its events are then handed on whole, so that it can be cut between two. */
@@ -247,7 +256,7 @@ class GatewayCall implements ForwardListener {
     if (namesRawKey(exchange.target)) {
       return refusal("bad_request", "a NullSpend key belongs in a header; addresses end up in logs. Replace this key.");
     }
-    if (gateway.isShuttingDown()) return refusal("shutting_down", "this server is stopping; another one will take the call.");
+    if (gateway.isShuttingDown()) return SHUTTING_DOWN;
 
     const credentials = readCredentials(header);
     const authStart = gateway.clock.monotonic();
@@ -301,8 +310,10 @@ class GatewayCall implements ForwardListener {
     if (refused) return refused;
     const loading = gateway.pricing.prepare(identity);
     if (loading) await loading;
+    const unapproved = await this.#askForApproval(body.bytes, location.path);
+    if (unapproved) return unapproved;
     const overBudget = await this.#reserve(body.bytes);
-    if (overBudget) return overBudget;
+    if (overBudget && !exchange.aborted) return overBudget;
     if (exchange.aborted) {
       this.#ending = { status: "cancelled", denialCode: null, httpStatus: null };
       return undefined;
@@ -414,49 +425,145 @@ class GatewayCall implements ForwardListener {
     return undefined;
   }
 
-  /** Holds money in every budget that applies, or says why the call may not be made. Nothing has been sent yet. */
-  async #reserve(bytes: Buffer | undefined): Promise<Refusal | undefined> {
-    const { clock, budgets } = this.#gateway;
+  /** Where a policy wants a person for this call: the approval, or why it may not be made yet. Nothing is held meanwhile. */
+  async #askForApproval(bytes: Buffer | undefined, path: string): Promise<Refusal | undefined> {
+    if (this.#endpoint.class === "free") return undefined;
+    const { approvals, budgets } = this.#gateway;
     const identity = this.#identity!;
+    const { tags, sessionId, actionId } = this.#attribution!;
+    const model = this.#facts?.model ?? null;
+    const estimate = (): NanoUsd | null => budgets.estimate(this.#holdInput(bytes));
+    const subject = { orgId: identity.orgId, configVersion: identity.org.configVersion, model, tags, estimate };
+    try {
+      const wanted = approvals.isWanted(subject);
+      if (!(isPromise(wanted) ? await wanted : wanted)) return undefined;
+      const call = {
+        orgId: identity.orgId,
+        keyId: identity.keyId,
+        userId: identity.userId,
+        keyName: identity.keyName,
+        provider: this.#upstream!.name,
+        model,
+        endpoint: `${this.#exchange.method} ${path}`,
+        estimateNano: estimate(),
+        bodyHash: hashOfBody(bytes),
+        sessionId,
+        traceId: this.#trace!.traceId,
+        tags,
+        namedActionId: actionId,
+      };
+      const answer = await this.#waitFor((waiting) => approvals.approve(call, waiting));
+      if ("refused" in answer) return this.#gateway.isShuttingDown() ? SHUTTING_DOWN : answer.refused;
+      this.#approvedActionId = answer.go;
+      return undefined;
+    } catch (error) {
+      this.#gateway.log.warn({ err: error, orgId: identity.orgId, requestId: this.requestId }, "approvals could not be asked for");
+      return refusal("budget_unavailable", "approvals cannot be checked right now, so nothing is sent; try again.");
+    }
+  }
+
+  /** Runs what may wait for a person, for as long as the caller has said it will, and no longer than it stays. */
+  async #waitFor<T>(ask: (waiting: Waiting) => Promise<T>): Promise<T> {
+    const { clock } = this.#gateway;
+    const startedAt = clock.monotonic();
+    if (!this.#waiting) {
+      const gone = new AbortController();
+      this.#exchange.onAbort(() => gone.abort());
+      this.#waiting = { untilMs: startedAt + waitMsOf(this.#exchange.header("x-nullspend-wait")), signal: gone.signal };
+    }
+    const { untilMs, signal } = this.#waiting;
+    const answer = await ask({ waitMs: Math.max(0, Math.ceil(untilMs - startedAt)), signal });
+    this.#ownMs -= clock.monotonic() - startedAt;
+    return answer;
+  }
+
+  #holdInput(bytes: Buffer | undefined): GatedCall["hold"] {
+    return {
+      dialect: this.#upstream!.dialect,
+      provider: this.#upstream!.name,
+      method: this.#exchange.method,
+      endpoint: this.#endpoint,
+      body: bytes,
+      facts: this.#facts ?? NO_FACTS,
+      orgId: this.#identity!.orgId,
+      atMs: this.#createdAtMs,
+    };
+  }
+
+  /**
+   * Holds money in every budget that applies, or says why the call may not be made. Nothing has been sent yet. A caller that waits is
+   * asked for again each time somebody has raised the limit that denied it.
+   */
+  async #reserve(bytes: Buffer | undefined): Promise<Refusal | undefined> {
+    const mayWait = waitMsOf(this.#exchange.header("x-nullspend-wait")) > 0;
+    for (;;) {
+      const answer = await this.#askBudgets(bytes);
+      switch (answer.outcome) {
+        case "unlimited":
+          return undefined;
+        case "denied":
+          if (mayWait && answer.raisable && (await this.#isRaised(answer.raisable, answer.estimate ?? 0n))) continue;
+          this.#estimate = answer.estimate;
+          this.#budgetHeaders = answer.headers;
+          this.#denial = answer.denial;
+          return mayWait && this.#gateway.isShuttingDown() ? SHUTTING_DOWN : answer.refused;
+        case "held":
+          this.#held = answer;
+          this.#estimate = answer.estimate;
+          this.#budgetHeaders = answer.headers;
+          if (answer.warnings.length > 0) {
+            this.#attribution = { ...this.#attribution!, warnings: [...this.#attribution!.warnings, ...answer.warnings] };
+          }
+          if (answer.reduced) this.#watch(answer.hold as GuardedHold);
+          return undefined;
+      }
+    }
+  }
+
+  async #askBudgets(bytes: Buffer | undefined): Promise<GateAnswer> {
+    const { clock, budgets } = this.#gateway;
     const attribution = this.#attribution!;
     const startedAt = clock.monotonic();
     const asked = budgets.admit({
       callId: this.#eventId,
-      identity,
+      identity: this.#identity!,
       customerId: attribution.customerId,
       sessionId: attribution.sessionId,
       tags: attribution.tags,
       provider: this.#upstream!.name,
       model: this.#facts?.model ?? null,
-      hold: {
-        dialect: this.#upstream!.dialect,
-        provider: this.#upstream!.name,
-        method: this.#exchange.method,
-        endpoint: this.#endpoint,
-        body: bytes,
-        facts: this.#facts ?? NO_FACTS,
-        orgId: identity.orgId,
-        atMs: this.#createdAtMs,
-      },
+      hold: this.#holdInput(bytes),
       draft: () => this.#draft(),
     });
     const answer = isPromise(asked) ? await asked : asked;
-    this.#reserveMs = clock.monotonic() - startedAt;
-    switch (answer.outcome) {
-      case "unlimited":
-        return undefined;
-      case "denied":
-        this.#estimate = answer.estimate;
-        this.#budgetHeaders = answer.headers;
-        this.#denial = answer.denial;
-        return answer.refused;
-      case "held":
-        this.#held = answer;
-        this.#estimate = answer.estimate;
-        this.#budgetHeaders = answer.headers;
-        if (answer.warnings.length > 0) this.#attribution = { ...attribution, warnings: [...attribution.warnings, ...answer.warnings] };
-        if (answer.reduced) this.#watch(answer.hold as GuardedHold);
-        return undefined;
+    this.#reserveMs += clock.monotonic() - startedAt;
+    return answer;
+  }
+
+  async #isRaised({ budget, balanceId, limitNano }: Raisable, estimateNano: bigint): Promise<boolean> {
+    const identity = this.#identity!;
+    const { tags, sessionId } = this.#attribution!;
+    const call = {
+      orgId: identity.orgId,
+      keyId: identity.keyId,
+      userId: identity.userId,
+      keyName: identity.keyName,
+      budget,
+      balanceId,
+      limitNano,
+      estimateNano,
+      provider: this.#upstream!.name,
+      model: this.#facts?.model ?? null,
+      sessionId,
+      traceId: this.#trace!.traceId,
+      tags,
+    };
+    try {
+      return await this.#waitFor(async (waiting) => waiting.waitMs > 0 && (await this.#gateway.approvals.raised(call, waiting)));
+    } catch (error) {
+      // Nobody could be asked: it is denied, as it would be without waiting.
+      this.#gateway.log.warn({ err: error, orgId: identity.orgId, requestId: this.requestId }, "a raise could not be asked for");
+      return false;
     }
   }
 
@@ -836,6 +943,10 @@ class GatewayCall implements ForwardListener {
       ...((this.#held || isWrittenDown) && { budgets: { held: true } }),
       ...(this.#denial && { denial: this.#denial }),
     });
+    const actionId = this.#approvedActionId;
+    if (actionId !== undefined) {
+      this.#gateway.approvals.finish({ orgId: identity.orgId, actionId, eventId: publicId("event", this.#eventId), wasSent: this.#sent });
+    }
     return { durable: this.#laterSettled.length === 0 ? durable : Promise.all([durable, ...this.#laterSettled]) };
   }
 
@@ -1012,7 +1123,7 @@ class GatewayCall implements ForwardListener {
       traceId: this.#trace!.traceId,
       spanId: this.#spanId,
       parentSpanId: this.#trace!.parentSpanId,
-      actionId: attribution?.actionId ?? null,
+      actionId: this.#approvedActionId ?? attribution?.actionId ?? null,
       customerId: attribution?.customerId ?? null,
       tags: attribution?.tags ?? {},
       apiKeyId: identity.keyId,

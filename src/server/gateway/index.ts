@@ -1,3 +1,4 @@
+export { type ApprovalGate, createApprovalGate } from "./approval-gate";
 export { type AbuseLimits, createAbuseLimits } from "./abuse-limits";
 export { addressBehind, clientAddress } from "./client-address";
 export type { Exchange } from "./exchange";

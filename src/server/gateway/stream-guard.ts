@@ -6,6 +6,8 @@ import { type BoundedHold, MeteredOutput, costWithOutput } from "@/server/meteri
 const STEP_TOKENS = 1_024;
 /** Others may take the room that an answer told of. */
 const ATTEMPTS_MAX = 4;
+/** While the database does not answer, a stream goes on in what it holds and asks again after this. */
+const ASK_AGAIN_MS = 250;
 
 export type GuardedHold = BoundedHold & { cut: NonNullable<BoundedHold["cut"]> };
 
@@ -79,18 +81,28 @@ export class StreamGuard {
   async #ask(): Promise<void> {
     this.#asking = true;
     const heldBefore = this.#held;
-    await this.#grow();
+    const isAnswered = await this.#grow();
+    if (!isAnswered && !this.#hasEnded && this.#short() === 0n) {
+      // Not knowing is no reason to end a stream whose money is held.
+      setTimeout(() => this.#askAgain(), ASK_AGAIN_MS).unref();
+      return;
+    }
     this.#asking = false;
     if (this.#hasEnded || this.#short() === 0n) this.#onRoom();
     else if (this.#held === heldBefore) this.#onCut();
     else void this.#ask();
   }
 
-  /** A full step first; where that is not there, all that is, if it is enough for now: money that is there is not refused. */
-  async #grow(): Promise<void> {
+  #askAgain(): void {
+    this.#asking = false;
+    if (!this.#hasEnded) void this.#ask();
+  }
+
+  /** False: nobody answered. A full step first; where that is not there, all that is, if it is enough for now: money that is there is not refused. */
+  async #grow(): Promise<boolean> {
     if (this.#nothingSpare) {
       await this.#tighten();
-      if (this.#short() === 0n) return;
+      if (this.#short() === 0n) return true;
     }
     let extra = this.#short() + this.#step();
     for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
@@ -98,15 +110,17 @@ export class StreamGuard {
       const answer = await this.#ledger.extendTo(this.#callId, total);
       if (answer.outcome === "extended") {
         this.#held = total;
-        return;
+        return true;
       }
+      if (answer.outcome === "unavailable") return false;
       this.#nothingSpare = true;
-      if (answer.outcome !== "short") return;
+      if (answer.outcome !== "short") return true;
       // Bytes are quick and wide: before a stream is cut, its text is counted.
       if (this.#short() > answer.room) await this.#tighten();
-      if (answer.room === 0n || this.#short() > answer.room) return;
+      if (answer.room === 0n || this.#short() > answer.room) return true;
       extra = answer.room;
     }
+    return true;
   }
 
   /** All that was read so far. Where it cannot be counted, its bytes stand. */
