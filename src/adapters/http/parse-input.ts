@@ -28,6 +28,14 @@ export function integersIn(query: Readonly<Record<string, string>>, ...names: st
   );
 }
 
+/** As {@link integersIn}, for amounts with decimals. */
+export function decimalsIn(query: Readonly<Record<string, unknown>>, ...names: string[]): Record<string, unknown> {
+  const isDecimal = (value: unknown): value is string => typeof value === "string" && /^\d{1,13}(\.\d{1,9})?$/.test(value);
+  return Object.fromEntries(
+    Object.entries(query).map(([name, value]) => [name, names.includes(name) && isDecimal(value) ? Number(value) : value]),
+  );
+}
+
 const TAG = "tag.";
 
 /**

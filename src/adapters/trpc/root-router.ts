@@ -11,6 +11,7 @@ import { pricesRouter } from "./routers/prices";
 import { reportsRouter } from "./routers/reports";
 import { shellRouter } from "./routers/shell";
 import { sessionsRouter } from "./routers/sessions";
+import { tracesRouter } from "./routers/traces";
 import { toolCostsRouter } from "./routers/tool-costs";
 
 /** Everything the dashboard asks, one router per area. Each procedure is a verb of `server`, the same that REST calls. */
@@ -28,6 +29,7 @@ export const appRouter = router({
   sessions: sessionsRouter,
   shell: shellRouter,
   toolCosts: toolCostsRouter,
+  traces: tracesRouter,
 });
 
 export type AppRouter = typeof appRouter;

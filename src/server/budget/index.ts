@@ -35,6 +35,7 @@ export { isTimezone, periodEdgesAt, type PeriodEdges, type PeriodRule, type Rese
 export { getPolicy, Policy } from "./policy";
 export { publicEntityId, PublicBudget } from "./public-budget";
 export { endRaises, raiseBudget, type Raise, type RaiseMode } from "./raise";
+export { listBudgetsOfKey } from "./of-key";
 export { resetBudget } from "./reset";
 export { budgetSources, BudgetSources } from "./sources";
 export { budgetStatus, BudgetStatus } from "./status";

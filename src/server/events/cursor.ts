@@ -4,6 +4,8 @@ import { invalid } from "./parse-input";
 /** Where a page ended, by list. A cursor names a place, not a right: every query still names its organisation. */
 const POSITIONS = {
   "cost-events": z.guid(),
+  "session-timeline": z.guid(),
+  traces: z.guid(),
   sessions: z.tuple([
     z.iso.datetime(),
     z

@@ -4,7 +4,7 @@ import { parsePublicId } from "@/lib/ids";
 import { assertAllowed } from "@/server/access";
 import type { Ctx } from "@/server/context";
 import { decodeCursor, encodeCursor } from "./cursor";
-import { GetCostEventInput, ListCostEventsInput, type CostEventFilter } from "./input";
+import { CostEventFilter as EventFilter, GetCostEventInput, ListCostEventsInput, type CostEventFilter } from "./input";
 import { parsed } from "./parse-input";
 import { toPublicCostEvent, type PublicCostEvent } from "./public-cost-event";
 
@@ -38,6 +38,13 @@ export async function getCostEvent({ ctx, input }: { ctx: Ctx; input: GetCostEve
   return toPublicCostEvent(row);
 }
 
+/** How many rows an export of this filter will have. Reads all of them: for a progress bar, not for a page. */
+export async function countCostEvents({ ctx, input }: { ctx: Ctx; input: CostEventFilter }): Promise<{ count: number }> {
+  assertMayRead(ctx);
+  const filter = parsed(EventFilter, input);
+  return { count: await ctx.prisma.costEvent.count({ where: { AND: conditionsOf(ctx, filter) } }) };
+}
+
 export function assertMayRead({ principal }: Ctx): void {
   assertAllowed(principal, { key: ["read", "self"], user: "viewer" });
 }
@@ -56,10 +63,14 @@ const firstIdAfter = (toMs: number): string => firstIdAt(toMs + ID_SLACK_MS);
 export function conditionsOf({ principal }: Ctx, filter: CostEventFilter): Prisma.CostEventWhereInput[] {
   const conditions: Prisma.CostEventWhereInput[] = [{ orgId: principal.orgId }];
   if (principal.type === "api_key" && !principal.scopes.has("read")) conditions.push({ apiKeyId: principal.keyId });
-  const { from, to, tags, apiKeyId, ...equal } = filter;
+  const { from, to, tags, apiKeyId, userId, minCostMicrodollars, maxCostMicrodollars, ...equal } = filter;
   if (from !== undefined) conditions.push({ createdAt: { gte: new Date(from) }, id: { gte: firstIdFrom(Date.parse(from)) } });
   if (to !== undefined) conditions.push({ createdAt: { lt: new Date(to) }, id: { lt: firstIdAfter(Date.parse(to)) } });
   if (apiKeyId !== undefined) conditions.push({ apiKeyId: parsePublicId("key", apiKeyId)! });
+  if (userId !== undefined) conditions.push({ userId: parsePublicId("user", userId)! });
+  // What a bound says below a nanodollar no cost can tell.
+  if (minCostMicrodollars !== undefined) conditions.push({ costNano: { gte: BigInt(Math.ceil(minCostMicrodollars * 1_000)) } });
+  if (maxCostMicrodollars !== undefined) conditions.push({ costNano: { lte: BigInt(Math.floor(maxCostMicrodollars * 1_000)) } });
   for (const [key, value] of Object.entries(tags ?? {})) conditions.push({ tags: { path: [key], equals: value } });
   conditions.push(equal);
   return conditions;

@@ -10,11 +10,11 @@ export {
   type ParsedTags,
 } from "./attribution";
 export type { BudgetStatus, CostEventRecord, EventSource, EventStatus, EventType, ToolCall } from "./cost-event";
-export { namesOfValues, publicValueOf } from "./dimensions";
+export { equalsIn, namesOfValues, publicValueOf } from "./dimensions";
 export { explore, Exploration } from "./explore";
 export { BUCKETS, dimensionInput, ExploreInput, METRICS, type Bucket, type Metric } from "./explore-input";
 export { exportCostEvents } from "./export";
-export { firstIdAt, getCostEvent, listCostEvents } from "./find";
+export { countCostEvents, firstIdAt, getCostEvent, listCostEvents } from "./find";
 export {
   Attribution as AttributionReport,
   AttributionDetail as AttributionDetailReport,
@@ -40,4 +40,6 @@ export { parsed } from "./parse-input";
 export { PublicCostEvent, toPublicCostEvent, type CostEventRow } from "./public-cost-event";
 export { ReportedCostEvent, ReportedCostEvents, reportCostEvent, reportCostEvents } from "./report";
 export { rollupRows, rowsOfRange, type HourRange } from "./rollup-ranges";
+export { getSessionTimeline, SessionTimeline, SessionTimelineInput } from "./session-timeline";
+export { getTrace, GetTraceInput, listTraces, ListTracesInput, TraceDetail, TraceRow } from "./traces";
 export { getSession, listSessions, SessionDetail, SessionRow } from "./sessions";

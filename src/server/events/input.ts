@@ -32,8 +32,8 @@ export const publicIdText = (kind: IdKind) =>
     .refine((id) => parsePublicId(kind, id) !== undefined, `must be ${ID_PREFIX[kind]} and a UUID`)
     .meta({ examples: [`${ID_PREFIX[kind]}0190b3c4-5d6e-7f80-9a1b-2c3d4e5f6071`] });
 
-const cursor = z.string().max(1_000).meta({ description: "`cursor` of the page before." });
-const pageSize = z.int().min(1).max(100).default(25);
+export const cursor = z.string().max(1_000).meta({ description: "`cursor` of the page before." });
+export const pageSize = z.int().min(1).max(100).default(25);
 
 type Range = { from?: string | undefined; to?: string | undefined };
 /** `from` is included, `to` is not. */
@@ -50,6 +50,10 @@ const filter = {
   source: z.enum(["proxy", "api", "mcp"]).optional(),
   status: z.enum(["ok", "denied", "upstream_error", "cancelled", "interrupted"]).optional(),
   budgetStatus: z.enum(["none", "approved", "denied"]).optional(),
+  userId: publicIdText("user").optional(),
+  toolName: text(TEXT_LENGTH_MAX).optional(),
+  minCostMicrodollars: z.number().min(0).max(9e12).optional().meta({ description: "At least so much." }),
+  maxCostMicrodollars: z.number().min(0).max(9e12).optional().meta({ description: "At most so much." }),
   customerId: text(TEXT_LENGTH_MAX).optional(),
   traceId: text(TEXT_LENGTH_MAX).optional(),
   sessionId: text(TEXT_LENGTH_MAX).optional(),

@@ -34,7 +34,7 @@ import {
   TagKeys,
 } from "@/server/events";
 import type { RestDeps } from "../deps";
-import { gatherTags, integersIn } from "../parse-input";
+import { decimalsIn, gatherTags, integersIn } from "../parse-input";
 import { created, ok, route } from "../route";
 import { dataOf, pageOf } from "../schemas";
 
@@ -46,6 +46,8 @@ const OWN = "A key that has `self` but not `read` sees its own events alone.";
 
 const { value: detailValue, ...detailQuery } = AttributionDetailInput.shape;
 
+const costsIn = (query: Readonly<Record<string, unknown>>) => decimalsIn(query, "minCostMicrodollars", "maxCostMicrodollars");
+
 export const costEventRoutes = [
   route({
     method: "GET",
@@ -55,7 +57,7 @@ export const costEventRoutes = [
     summary: "List calls and their costs, newest first",
     description: OWN,
     access: READ_OWN,
-    gatherQuery: (query) => gatherTags(integersIn(query, "limit")),
+    gatherQuery: (query) => gatherTags(costsIn(integersIn(query, "limit"))),
     query: ListCostEventsInput,
     answers: [{ status: 200, description: "A page of cost events.", schema: pageOf(PublicCostEvent) }],
     handle: async ({ ctx, query }) => ok(await listCostEvents({ ctx, input: query })),
@@ -169,7 +171,7 @@ export const costEventRoutes = [
     summary: "Every event of a filter as CSV",
     description: `Streams, without a limit of rows. Cells that a spreadsheet would run as a formula begin with an apostrophe. ${OWN}`,
     access: READ_OWN,
-    gatherQuery: gatherTags,
+    gatherQuery: (query) => gatherTags(costsIn(query)),
     query: CostEventFilter.safeExtend({ format: z.literal("csv").default("csv") }),
     answers: [{ status: 200, description: "CSV after RFC 4180, with a header line.", contentType: "text/csv" }],
     async handle({ ctx, query }) {

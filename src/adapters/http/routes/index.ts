@@ -8,11 +8,14 @@ import { costEventRoutes } from "./cost-events";
 import { decisionRoutes } from "./decisions";
 import { freezeRoutes } from "./freezes";
 import { integrityRoutes } from "./integrity";
+import { invitationRoutes } from "./invitations";
 import { keyRoutes } from "./keys";
 import { mcpRoutes } from "./mcp";
+import { orgRoutes } from "./orgs";
 import { policyRoutes } from "./policy";
 import { priceRoutes } from "./prices";
 import { serviceRoutes } from "./service";
+import { traceRoutes } from "./traces";
 import { toolCostRoutes } from "./tool-costs";
 
 const documents = new Map<string, string>();
@@ -35,6 +38,7 @@ const openApiRoute = publicRoute({
 /** Every route of the REST API: what is dispatched and what is documented. */
 export const routes: readonly Route[] = [
   ...costEventRoutes,
+  ...traceRoutes,
   ...keyRoutes,
   ...priceRoutes,
   ...budgetRoutes,
@@ -42,6 +46,8 @@ export const routes: readonly Route[] = [
   ...decisionRoutes,
   ...policyRoutes,
   ...actionRoutes,
+  ...orgRoutes,
+  ...invitationRoutes,
   ...integrityRoutes,
   ...mcpRoutes,
   ...toolCostRoutes,
