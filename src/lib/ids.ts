@@ -14,6 +14,7 @@ export const ID_PREFIX = {
   freeze: "ns_frz_",
   reservation: "ns_rsv_",
   toolCost: "ns_tlc_",
+  invitation: "ns_inv_",
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;
 

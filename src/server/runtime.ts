@@ -28,7 +28,7 @@ import { createJobRunner, createMaintenanceJobs } from "@/server/jobs";
 import { createGatewayMetrics } from "@/server/metrics";
 import { type MailWorker, createMailWorker, createSendMail } from "@/server/notification";
 import { createTraceExporter } from "@/server/telemetry";
-import { initFromEnv } from "@/server/org";
+import { createOrgDeps, initFromEnv, type OrgDeps } from "@/server/org";
 import {
   ListPriceBook,
   type PriceBook,
@@ -54,6 +54,7 @@ export type Runtime = {
   decisionLog: DecisionLog;
   accounts: Accounts;
   approvals: Approvals;
+  orgs: OrgDeps;
   mailWorker: MailWorker;
   bus: Bus;
   priceBook: PriceBook;
@@ -177,6 +178,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     signup: env.signup,
     bus,
   });
+  const orgs = createOrgDeps({ publicUrl: env.publicUrl ?? `http://localhost:${env.port}`, bus });
   const mailWorker = createMailWorker({ prisma, clock, log, send: createSendMail(env.mail.delivery) });
   mailWorker.start();
 
@@ -227,6 +229,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     decisionLog,
     accounts,
     approvals,
+    orgs,
     mailWorker,
     bus,
     priceBook,

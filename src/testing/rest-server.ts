@@ -5,6 +5,8 @@ import { systemClock } from "@/lib/clock";
 import { createLogger } from "@/lib/logger";
 import { createKeyAuthenticator } from "@/server/api-key";
 import { createApprovals } from "@/server/approval";
+import { createBus } from "@/server/bus";
+import { createOrgDeps } from "@/server/org";
 import { createBudgetBook, createDecisionLog } from "@/server/budget";
 import { NodeExchange } from "@/server/gateway/node-adapter";
 import { createLedger, createSettleDoor } from "@/server/ledger";
@@ -45,6 +47,7 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
   });
   const deps: RestDeps = {
     approvals,
+    orgs: createOrgDeps({ publicUrl: "http://localhost:3000", bus: createBus({ log }) }),
     prisma: database.prisma,
     clock: systemClock,
     log,

@@ -7,6 +7,7 @@ import type { Principal } from "@/server/context";
 import type { BudgetBook, DecisionLog } from "@/server/budget";
 import type { AbuseLimits, Exchange } from "@/server/gateway";
 import type { Ledger, SettleDoor } from "@/server/ledger";
+import type { OrgDeps } from "@/server/org";
 import type { ListPriceBook } from "@/server/pricing";
 
 /** What REST needs of the process. The runtime has all of it. */
@@ -22,6 +23,7 @@ export type RestDeps = {
   budgetBook: BudgetBook;
   decisionLog: DecisionLog;
   approvals: Pick<Approvals, "deps" | "watch">;
+  orgs: OrgDeps;
   /** The list prices to show; what calls are priced with lies beside it in the runtime. */
   listPriceBook: ListPriceBook;
   ready(): Promise<{ ready: boolean; checks: Readonly<Record<string, boolean>> }>;

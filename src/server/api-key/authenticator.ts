@@ -76,8 +76,8 @@ type LoadedRow = QueryResultRow & {
   now_ms: string;
 };
 
-// One statement, one snapshot: a version and a key that belong together. Missing membership, revocation and both expiries simply
-// yield no row, so that none of them can be forgotten later.
+// One statement, one snapshot: a version and a key that belong together. A missing membership, a deleted organisation, revocation
+// and both expiries simply yield no row, so that none of them can be forgotten later.
 const LOAD = `
   SELECT s.hash, k.id AS key_id, k.name AS key_name, k.user_id, m.role, k.scopes, k.restrictions,
          floor(extract(epoch FROM least(k.expires_at, s.expires_at)) * 1000)::bigint::text AS expires_at_ms,
@@ -88,6 +88,7 @@ const LOAD = `
     JOIN organisation o ON o.id = k.org_id
     JOIN membership m ON m.org_id = k.org_id AND m.user_id = k.user_id
    WHERE s.hash = ANY($1::text[])
+     AND o.deleted_at IS NULL
      AND k.revoked_at IS NULL
      AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
      AND (s.expires_at IS NULL OR s.expires_at > clock_timestamp())`;

@@ -13,11 +13,12 @@ export async function createOrganisationWithOwner(
     userId,
     isPersonal,
     timezone = "UTC",
+    slug = newSlug(name),
     ip,
-  }: { name: string; userId: string; isPersonal: boolean; timezone?: string; ip: string | null },
+  }: { name: string; userId: string; isPersonal: boolean; timezone?: string; slug?: string; ip: string | null },
 ): Promise<string> {
   const { id: orgId } = await tx.organisation.create({
-    data: { name, slug: newSlug(name), isPersonal, timezone, memberships: { create: { userId, role: "owner" } } },
+    data: { name, slug, isPersonal, timezone, memberships: { create: { userId, role: "owner" } } },
     select: { id: true },
   });
   await recordChange(tx, {

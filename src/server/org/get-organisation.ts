@@ -18,7 +18,7 @@ const SELECT = { id: true, name: true, slug: true, isPersonal: true, timezone: t
 /** The organisation that asks. */
 export async function getOrganisation({ ctx }: { ctx: Pick<Ctx, "prisma" | "principal"> }): Promise<OrganisationRecord> {
   assertAllowed(ctx.principal, { key: ["read", "self"], user: "viewer" });
-  const organisation = await ctx.prisma.organisation.findUnique({ where: { id: ctx.principal.orgId }, select: SELECT });
+  const organisation = await ctx.prisma.organisation.findFirst({ where: { id: ctx.principal.orgId, deletedAt: null }, select: SELECT });
   if (!organisation) throw new ServiceError("not_found", "There is no such organisation.");
   return organisation;
 }
@@ -29,7 +29,7 @@ export async function listOrganisationsOfUser({
   userId,
 }: Pick<Ctx, "prisma"> & { userId: string }): Promise<(OrganisationRecord & { role: Role })[]> {
   const memberships = await prisma.membership.findMany({
-    where: { userId },
+    where: { userId, organisation: { deletedAt: null } },
     orderBy: { createdAt: "asc" },
     select: { role: true, organisation: { select: SELECT } },
   });

@@ -9,8 +9,10 @@ import { decisionRoutes } from "./decisions";
 import { freezeRoutes } from "./freezes";
 import { integrityRoutes } from "./integrity";
 import { invitationRoutes } from "./invitations";
+import { invitationRoutes } from "./invitations";
 import { keyRoutes } from "./keys";
 import { mcpRoutes } from "./mcp";
+import { orgRoutes } from "./orgs";
 import { orgRoutes } from "./orgs";
 import { policyRoutes } from "./policy";
 import { priceRoutes } from "./prices";
@@ -46,6 +48,8 @@ export const routes: readonly Route[] = [
   ...decisionRoutes,
   ...policyRoutes,
   ...actionRoutes,
+  ...orgRoutes,
+  ...invitationRoutes,
   ...orgRoutes,
   ...invitationRoutes,
   ...integrityRoutes,
