@@ -8,7 +8,7 @@ import type { ServerCaller } from "./server-caller";
 const callerOf = createCallerFactory(appRouter);
 
 export function createServerCaller({ runtime, sessionOf }: { runtime: Runtime; sessionOf: SessionOf }): ServerCaller {
-  return async ({ cookieHeader, orgId }) =>
-    // Pages only read, so no address is needed for the audit log.
-    callerOf({ runtime, user: await sessionOf({ cookieHeader }), orgId, ip: null, reference: `req_${randomUUID()}` });
+  return async ({ cookieHeader, orgId, ip = null }) =>
+    // Pages only read: an address is not needed for the audit log, only where wrong guesses are counted.
+    callerOf({ runtime, user: await sessionOf({ cookieHeader }), orgId, ip, reference: `req_${randomUUID()}` });
 }

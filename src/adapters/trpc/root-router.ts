@@ -5,7 +5,10 @@ import { decisionsRouter } from "./routers/decisions";
 import { eventsRouter } from "./routers/events";
 import { freezesRouter } from "./routers/freezes";
 import { integrityRouter } from "./routers/integrity";
+import { invitationsRouter } from "./routers/invitations";
 import { keysRouter } from "./routers/keys";
+import { membersRouter } from "./routers/members";
+import { orgsRouter } from "./routers/orgs";
 import { overviewRouter } from "./routers/overview";
 import { pricesRouter } from "./routers/prices";
 import { reportsRouter } from "./routers/reports";
@@ -22,7 +25,10 @@ export const appRouter = router({
   events: eventsRouter,
   freezes: freezesRouter,
   integrity: integrityRouter,
+  invitations: invitationsRouter,
   keys: keysRouter,
+  members: membersRouter,
+  orgs: orgsRouter,
   overview: overviewRouter,
   prices: pricesRouter,
   reports: reportsRouter,

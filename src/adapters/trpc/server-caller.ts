@@ -5,7 +5,11 @@ import type { AppCaller } from "./root-router";
 export type { AppCaller };
 
 /** Everything a page can ask, as whoever the cookie says. */
-export type ServerCaller = (request: { cookieHeader: string | undefined; orgId?: string | undefined }) => Promise<AppCaller>;
+export type ServerCaller = (request: {
+  cookieHeader: string | undefined;
+  orgId?: string | undefined;
+  ip?: string | null;
+}) => Promise<AppCaller>;
 
 const KEY = Symbol.for("nullspend.trpc-caller");
 type Slot = { [KEY]?: ServerCaller };

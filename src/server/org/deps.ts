@@ -11,7 +11,10 @@ export type OrgDeps = {
   tokenGuesses: TokenGuesses;
 };
 
-/** Slows whoever tries invitation links, by address. A right one is never counted. */
+/**
+ * Slows whoever tries invitation links, by address. A right one is never counted, and callers without an address are not counted
+ * together: one of them would lock out all.
+ */
 export interface TokenGuesses {
   /** @throws ServiceError `rate_limited` where too many have failed. */
   assertMayTry(ip: string | null): Promise<void>;
@@ -27,11 +30,9 @@ export function createOrgDeps({ publicUrl, bus }: { publicUrl: string; bus: Pick
 
 function createTokenGuesses(): TokenGuesses {
   const limiter = new RateLimiterMemory({ points: WRONG_TOKENS_MAX, duration: WITHIN_SECONDS });
-  // Callers without an address share one count.
-  const keyOf = (ip: string | null): string => ip ?? "unknown";
   return {
     async assertMayTry(ip) {
-      const state = await limiter.get(keyOf(ip));
+      const state = ip === null ? null : await limiter.get(ip);
       if (!state || state.consumedPoints < WRONG_TOKENS_MAX) return;
       const seconds = Math.max(1, Math.ceil(state.msBeforeNext / 1_000));
       throw new DenialError({
@@ -43,7 +44,7 @@ function createTokenGuesses(): TokenGuesses {
       });
     },
     async failed(ip) {
-      await limiter.penalty(keyOf(ip));
+      if (ip !== null) await limiter.penalty(ip);
     },
   };
 }

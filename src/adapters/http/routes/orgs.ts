@@ -120,7 +120,10 @@ export const orgRoutes = [
     access: SESSION,
     body: CreateOrganisationInput,
     answers: [{ status: 201, description: "The organisation.", schema: dataOf(Organisation) }],
-    handle: async ({ ctx, body }) => created({ data: presentOrganisation(await createOrganisation({ ctx, input: body })) }),
+    async handle({ ctx, body }) {
+      if (ctx.principal.type !== "user") throw new ServiceError("bad_request", "An organisation belongs to a person.");
+      return created({ data: presentOrganisation(await createOrganisation({ ctx, userId: ctx.principal.userId, input: body })) });
+    },
   }),
   route({
     method: "GET",
