@@ -78,7 +78,7 @@ export const RESERVE_LIMITS: ReserveLimits = {
   batchCallsMax: 384,
   batchLinesMax: 2_048,
   waitingMax: 20_000,
-  decisionTimeoutMs: 1_800,
+  decisionTimeoutMs: 1_500,
   leaseMs: 120_000,
 };
 
