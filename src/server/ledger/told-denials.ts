@@ -14,6 +14,8 @@ const TOLD_CODES: ReadonlySet<string> = new Set([
   "approval_required",
   "frozen",
   "mandate_violation",
+  "concurrency_exceeded",
+  "rate_limited",
   "unpriced_model",
   "unpriced_endpoint",
 ]);
