@@ -20,6 +20,8 @@ export type RefreshReport = {
   unchanged: number;
   /** Models whose published price is of a form that we do not know. */
   unreadable: string[];
+  /** Providers of allow-listed upstreams that the list does not have; their prices stay as they are. */
+  unlisted: string[];
   /** Models with a new price whose other tiers are kept by hand and may have changed as well. */
   tiersToCheck: string[];
 };
@@ -62,9 +64,9 @@ export async function refreshListPrices({
       const validFrom = new Date(now.getTime() + LEAD_TIME_MS);
       // What is written down but not in force yet counts: another process may have been here a second ago.
       const book = await currentBook(tx);
-      const { prices, unreadable } = readRemotePrices({ text, providers, atMs: now.getTime() });
+      const { prices, unreadable, unlisted } = readRemotePrices({ text, providers, atMs: now.getTime() });
 
-      const report: RefreshReport = { inserted: [], validFrom: null, held: [], unchanged: 0, unreadable, tiersToCheck: [] };
+      const report: RefreshReport = { inserted: [], validFrom: null, held: [], unchanged: 0, unreadable, unlisted, tiersToCheck: [] };
       for (const price of prices) {
         const difference = differenceOf({ book, price, atMs: validFrom.getTime() });
         const change = { provider: price.provider, model: price.model, changes: difference.changes };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { nanoUsd, type NanoUsd } from "@/lib/money";
 import { applies, readPeriods } from "./package-prices";
+import { LIST_PROVIDERS } from "./list-price-book";
 import type { Rate } from "./price-book";
 
 /** Where genai-prices publishes its list; the package names the same address (`REMOTE_DATA_JSON_URL`). */
@@ -38,11 +39,13 @@ const Provider = z.looseObject({
  * Reads the published list. A model whose price is of a form that we do not know (a condition, a unit, a price that depends on the
  * time of day or is no whole number of picodollars) is left out and named: half a price would be a wrong one.
  *
- * @throws when the text is not such a list at all, or lacks a provider that was asked for: then nothing of it is to be believed.
+ * @throws when the text is not such a list at all, or lacks a provider of our own list: then nothing of it is to be believed.
  */
 export function readRemotePrices({ text, providers, atMs }: { text: string; providers: readonly string[]; atMs: number }): {
   prices: RemotePrice[];
   unreadable: string[];
+  /** Providers of allow-listed upstreams that the list does not have. */
+  unlisted: string[];
 } {
   const list = z.array(z.unknown()).parse(JSON.parse(text));
   const found = new Map<string, z.infer<typeof Provider>>();
@@ -52,9 +55,15 @@ export function readRemotePrices({ text, providers, atMs }: { text: string; prov
   }
   const prices: RemotePrice[] = [];
   const unreadable: string[] = [];
+  const unlisted: string[] = [];
   for (const id of providers) {
     const provider = found.get(id);
-    if (!provider || provider.models.length === 0) throw new Error(`the list has no models of ${id}`);
+    if (!provider || provider.models.length === 0) {
+      if ((LIST_PROVIDERS as readonly string[]).includes(id)) throw new Error(`the list has no models of ${id}`);
+      // An upstream of the allow-list: that nobody publishes its prices must not keep those of the others from being read.
+      unlisted.push(id);
+      continue;
+    }
     const source = provider.pricing_urls?.[0] ?? GENAI_PRICES_URL;
     for (const entry of provider.models) {
       const price = readModel({ entry, provider: id, source, atMs });
@@ -62,7 +71,7 @@ export function readRemotePrices({ text, providers, atMs }: { text: string; prov
       else if (price.rates.length > 0 || price.perCall > 0n) prices.push(price);
     }
   }
-  return { prices, unreadable };
+  return { prices, unreadable, unlisted };
 }
 
 /** The name alone when the model's price cannot be read. */
