@@ -1,3 +1,4 @@
+import { createApprovePage } from "@/adapters/approve-page";
 import { createRestSession } from "@/adapters/auth";
 import { createRestHandler } from "@/adapters/http";
 import { publicId, uuidv7 } from "@/lib/ids";
@@ -22,12 +23,18 @@ const GATEWAY_PATH = /^\/(v1|openai|anthropic)(\/|\?|$)/;
 export function createRequestHandler(runtime: Runtime, sessionOf: SessionOf = nobody): RequestHandler {
   const rest = createRestHandler({ ...runtime, sessionOf: createRestSession({ prisma: runtime.prisma, liveSession: sessionOf }) });
   const trpc = createTrpcHandler({ runtime, sessionOf });
+  const approvePage = createApprovePage({ runtime, sessionOf });
   return {
-    serves: (method, target) => rest.matches(method, pathOf(target)) || trpc.matches(pathOf(target)) || GATEWAY_PATH.test(target),
+    serves: (method, target) =>
+      rest.matches(method, pathOf(target)) ||
+      trpc.matches(pathOf(target)) ||
+      approvePage.matches(pathOf(target)) ||
+      GATEWAY_PATH.test(target),
     // Not async: a function that waits would hold the exchange in memory until the call's event is durable.
     handle(exchange) {
       if (rest.matches(exchange.method, pathOf(exchange.target))) return rest.handle(exchange);
       if (trpc.matches(pathOf(exchange.target))) return trpc.handle(exchange);
+      if (approvePage.matches(pathOf(exchange.target))) return approvePage.handle(exchange);
       if (GATEWAY_PATH.test(exchange.target)) return handleCall(exchange, runtime.gateway);
       answerNotFound(exchange);
       return Promise.resolve();

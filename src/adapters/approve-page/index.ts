@@ -1,0 +1,1 @@
+export { createApprovePage, type ApprovePage } from "./approve-page";
