@@ -10,8 +10,8 @@ import { ExploreInput, type Bucket, type ExploreFilter, type Metric } from "./ex
 import { invalid, parsed } from "./parse-input";
 import { resolvePeriod, type Period } from "./period";
 import { microdollars } from "./public-cost-event";
-import { rollupRows, rowsOfRange, type HourRange } from "./rollup-ranges";
-import { micros, presentSums, SUMS, type SumsRow } from "./sums";
+import { dateOf, RANKED_COLUMNS, rollupRows, rowsOfRange, type HourRange } from "./rollup-ranges";
+import { micros, presentSums, SUM_TEXTS, SUMS, type SumsRow } from "./sums";
 
 const point = z.number().meta({ description: "In the metric's unit: microdollars, calls or tokens." });
 const previous = z.object({ value: point, from: z.string(), to: z.string() });
@@ -44,20 +44,25 @@ export const Exploration = z
       })
       .extend(Sums.shape)
       .meta({ description: "Everything else, calls that name no group included: groups and other add up to the total exactly." }),
-    unnamed: Sums.meta({ description: "Calls that name no group; part of `other`." }),
+    unnamed: z
+      .object({ totalCostMicrodollars: microdollars, requestCount: z.int() })
+      .meta({ description: "Calls that name no group; part of `other`." }),
     total: z
       .object({
         metric: point,
         previous: previous.nullable(),
         points: z.array(point),
-        costBreakdown: z.object({
-          input: microdollars,
-          cached: microdollars,
-          cacheWrite: microdollars,
-          output: microdollars,
-          reasoning: microdollars.meta({ description: "Part of `output`." }),
-          tools: microdollars,
-        }),
+        costBreakdown: z
+          .object({
+            input: microdollars,
+            cached: microdollars,
+            cacheWrite: microdollars,
+            output: microdollars,
+            reasoning: microdollars.meta({ description: "Part of `output`." }),
+            tools: microdollars,
+          })
+          .nullable()
+          .meta({ description: "Null where events were counted: it is in the roll-ups alone." }),
       })
       .extend(Sums.shape),
     complete: z.boolean().meta({ description: "False: only the newest matching events were counted, from `coveredFrom` on." }),
@@ -66,11 +71,13 @@ export const Exploration = z
   .meta({ id: "Exploration" });
 export type Exploration = z.infer<typeof Exploration>;
 
-/** Sums of one group in one bucket. */
-type BucketRow = SumsRow & { value: string | null; bucket: Date };
+/** The metric of one group in one bucket, as text. */
+type BucketRow = { value: string | null; bucket: Date; amount: string };
 type GroupRow = SumsRow & { value: string };
 
-/** What the two ways of counting have in common. */
+type Unnamed = Pick<SumsRow, "cost_nano" | "calls">;
+
+/** What the ways of counting have in common. */
 type Counted = {
   groups: GroupRow[];
   groupCount: number;
@@ -78,9 +85,10 @@ type Counted = {
   points: BucketRow[];
   total: SumsRow;
   totalPoints: BucketRow[];
-  unnamed: SumsRow;
+  unnamed: Unnamed;
   previous: { total: SumsRow; groups: Map<string, SumsRow> } | null;
   coveredFrom: Date | null;
+  fromEvents: boolean;
 };
 
 type Question = {
@@ -138,7 +146,7 @@ async function countRollups(question: Question, dimension: string | null, value:
   const isFiltered = value !== null;
   const [now, before] = await Promise.all([
     sumsOfRange({ ctx, range: period, dimension, value, isGrouped, metric, top }),
-    compare ? sumsOfRange({ ctx, range: rangeBefore(period), dimension, value, isGrouped, metric, top: 0 }) : null,
+    compare ? sumsOfRange({ ctx, range: rangeBefore(period), dimension, value, isGrouped: false, metric, top: 0 }) : null,
   ]);
   const shown = now.groups.map((group) => group.value);
   const [points, totalPoints, groupsBefore] = await Promise.all([
@@ -150,9 +158,10 @@ async function countRollups(question: Question, dimension: string | null, value:
     ...now,
     points,
     totalPoints,
-    unnamed: isGrouped && !isFiltered ? difference(now.total, now.named) : NOTHING,
+    unnamed: isGrouped && !isFiltered ? minus(now.total, now.named) : NOTHING,
     previous: before && { total: before.total, groups: new Map(groupsBefore.map((row) => [row.value, row])) },
     coveredFrom: null,
+    fromEvents: false,
   };
 }
 
@@ -166,54 +175,75 @@ type SumsOfRange = {
   top: number;
 };
 
-async function sumsOfRange({
-  ctx,
-  range,
-  dimension,
-  value,
-  isGrouped,
-  metric,
-  top,
-}: SumsOfRange): Promise<{ groups: GroupRow[]; groupCount: number; named: SumsRow; total: SumsRow }> {
+/** What the groups of a range come to: ranked by little, because there may be thousands, and summed up in full for those shown. */
+async function sumsOfRange(question: SumsOfRange): Promise<{ groups: GroupRow[]; groupCount: number; named: Unnamed; total: SumsRow }> {
+  const { ctx, range, dimension, value, isGrouped, metric, top } = question;
   const rows = await rowsOfRange({ ctx, range });
-  const totals = rollupRows({ ctx, rows, dimension: value === null ? "total" : dimension! });
-  const where = value === null ? Prisma.sql`TRUE` : Prisma.sql`value = ${value}`;
-  const total = Prisma.sql`SELECT 'total' AS kind, '' AS value, ${SUMS} FROM ${totals} AS rows WHERE ${where}`;
-  if (!isGrouped || dimension === null) {
-    const [sums] = await ctx.prisma.$queryRaw<SumsRow[]>(total);
-    return { groups: [], groupCount: 0, named: NOTHING, total: sums ?? NOTHING };
-  }
-  const answer = await ctx.prisma.$queryRaw<(GroupRow & { kind: "group" | "named" | "total" })[]>`
-    WITH grouped AS MATERIALIZED (
-      SELECT value, ${RAW_SUMS} FROM ${rollupRows({ ctx, rows, dimension })} AS rows WHERE ${where} GROUP BY value
-    )
-    (SELECT 'group' AS kind, value, ${TEXTS} FROM grouped ORDER BY ${orderOf(metric)} LIMIT ${top})
-    UNION ALL
-    SELECT 'named', (SELECT count(*)::text FROM grouped), ${SUMS} FROM grouped
-    UNION ALL
-    ${total}`;
-  const of = (kind: string) => answer.filter((row) => row.kind === kind);
+  const values = value === null ? undefined : [value];
+  const totals = rollupRows({ ctx, rows, dimension: value === null ? "total" : dimension!, ...(values && { values }) });
+  const [[total], ranked] = await Promise.all([
+    ctx.prisma.$queryRaw<SumsRow[]>`SELECT ${SUMS} FROM ${totals} AS rows`,
+    isGrouped && dimension !== null
+      ? ctx.prisma.$queryRaw<(Unnamed & { value: string | null; count: bigint })[]>`
+        WITH grouped AS MATERIALIZED (
+          SELECT value, sum(cost_nano) AS cost_nano, sum(calls) AS calls, sum(denied_calls) AS denied_calls,
+            sum(input_tokens + output_tokens) AS tokens
+          FROM ${rollupRows({ ctx, rows, dimension, columns: RANKED_COLUMNS, ...(values && { values }) })} AS rows GROUP BY value
+        )
+        (SELECT value, cost_nano::text, calls::text, 1::bigint AS count FROM grouped ORDER BY ${orderOf(metric)} LIMIT ${top})
+        UNION ALL
+        SELECT NULL, coalesce(sum(cost_nano), 0)::text, coalesce(sum(calls), 0)::text, count(*) FROM grouped`
+      : [],
+  ]);
+  const shown = ranked.flatMap((row) => row.value ?? []);
+  const all = ranked.find((row) => row.value === null);
+  const sums = new Map(
+    shown.length === 0 || dimension === null
+      ? []
+      : (await sumsOfValues({ ctx, range, dimension, values: shown })).map((row) => [row.value, row]),
+  );
   return {
-    groups: of("group"),
-    groupCount: Number(of("named")[0]?.value ?? 0),
-    named: of("named")[0] ?? NOTHING,
-    total: of("total")[0] ?? NOTHING,
+    groups: shown.map((each) => ({ ...(sums.get(each) ?? NOTHING), value: each })),
+    groupCount: Number(all?.count ?? 0),
+    named: all ?? NOTHING,
+    total: total ?? NOTHING,
   };
 }
 
 async function sumsOfValues(question: { ctx: Ctx; range: HourRange; dimension: string; values: string[] }): Promise<GroupRow[]> {
   const { ctx, range, dimension, values } = question;
-  const rows = rollupRows({ ctx, rows: await rowsOfRange({ ctx, range }), dimension });
-  return ctx.prisma.$queryRaw<GroupRow[]>`SELECT value, ${SUMS} FROM ${rows} AS rows WHERE value = ANY(${values}) GROUP BY value`;
+  const rows = rollupRows({ ctx, rows: await rowsOfRange({ ctx, range }), dimension, values });
+  return ctx.prisma.$queryRaw<GroupRow[]>`SELECT value, ${SUMS} FROM ${rows} AS rows GROUP BY value`;
 }
 
-function pointsOf({ ctx, period, bucket }: Question, dimension: string, values: string[]): Promise<BucketRow[]> {
+/**
+ * The metric of each value by bucket. A day that was summed up stands in the bucket of its noon (UTC); its hours that lie in another
+ * one, because midnight is elsewhere in the asked zone, are moved. So a quarter of a year is hundreds of rows instead of thousands.
+ */
+async function pointsOf({ ctx, period, bucket, metric }: Question, dimension: string, values: string[]): Promise<BucketRow[]> {
+  const own = Prisma.sql`org_id = ${ctx.principal.orgId}::uuid AND dimension = ${dimension} AND value = ANY(${values})`;
+  const amount = Prisma.raw(ROLLUP_METRIC[metric]);
+  const bucketAt = (time: Prisma.Sql): Prisma.Sql => bucketOf(bucket, period, time);
+  const { days, hours } = bucket === "hour" ? { days: [], hours: [period] } : await rowsOfRange({ ctx, range: period });
+  const parts = hours.map(
+    ({ from, to }) => Prisma.sql`SELECT value, ${bucketAt(Prisma.sql`hour`)} AS bucket, ${amount} AS amount FROM cost_rollup
+      WHERE ${own} AND hour >= ${from}::timestamptz AND hour < ${to}::timestamptz`,
+  );
+  const noonOf = (hour: Prisma.Sql): Prisma.Sql => bucketAt(Prisma.sql`date_trunc('day', ${hour}, 'UTC') + interval '12 hours'`);
+  for (const { from, to } of days) {
+    const moved = Prisma.sql`hour = ANY(ARRAY(
+      SELECT at FROM generate_series(${from}::timestamptz, ${to}::timestamptz - interval '1 hour', interval '1 hour') AS at
+      WHERE ${bucketAt(Prisma.sql`at`)} <> ${noonOf(Prisma.sql`at`)}
+    ))`;
+    parts.push(
+      Prisma.sql`SELECT value, ${bucketAt(Prisma.sql`(day::timestamp AT TIME ZONE 'UTC') + interval '12 hours'`)}, ${amount} FROM cost_rollup_day
+        WHERE ${own} AND day >= ${dateOf(from)}::date AND day < ${dateOf(to)}::date`,
+      Prisma.sql`SELECT value, ${noonOf(Prisma.sql`hour`)}, -(${amount}) FROM cost_rollup WHERE ${own} AND ${moved}`,
+      Prisma.sql`SELECT value, ${bucketAt(Prisma.sql`hour`)}, ${amount} FROM cost_rollup WHERE ${own} AND ${moved}`,
+    );
+  }
   return ctx.prisma.$queryRaw<BucketRow[]>`
-    SELECT value, ${bucketOf(bucket, period, Prisma.sql`hour`)} AS bucket, ${SUMS}
-    FROM cost_rollup
-    WHERE org_id = ${ctx.principal.orgId}::uuid AND dimension = ${dimension} AND value = ANY(${values})
-      AND hour >= ${period.from}::timestamptz AND hour < ${period.to}::timestamptz
-    GROUP BY 1, 2`;
+    SELECT value, bucket, sum(amount)::text AS amount FROM (${Prisma.join(parts, " UNION ALL ")}) AS rows GROUP BY 1, 2`;
 }
 
 // From sessions: they are not in the roll-ups, and their events are few.
@@ -222,61 +252,76 @@ async function countSessions(question: Question): Promise<Counted> {
   const { ctx, period, metric, top, filter } = question;
   if (filter.length > 0) return countEvents(question);
   const { orgId } = ctx.principal;
-  const whole = await countRollups({ ...question, dimension: null }, null, null);
-  const [{ count: groupCount } = { count: 0n }] = await ctx.prisma.$queryRaw<{ count: bigint }[]>`
-    SELECT count(*) AS count FROM cost_session
-    WHERE org_id = ${orgId}::uuid AND last_event_at >= ${period.from}::timestamptz AND first_event_at < ${period.to}::timestamptz`;
-  const order = { cost: "cost_nano", calls: "calls", tokens: "input_tokens + output_tokens", denied: "denied_calls" }[metric];
-  // A session that lies across an edge counts with what lies inside, so a few more than are shown are looked at.
-  const points = await ctx.prisma.$queryRaw<BucketRow[]>`
-    WITH candidate AS MATERIALIZED (
-      SELECT session_id FROM cost_session
-      WHERE org_id = ${orgId}::uuid AND last_event_at >= ${period.from}::timestamptz AND first_event_at < ${period.to}::timestamptz
-      ORDER BY ${Prisma.raw(order)} DESC, session_id LIMIT ${top * 2}
-    )
-    SELECT event.session_id AS value, ${bucketOf(question.bucket, period, Prisma.sql`event.created_at`)} AS bucket, ${EVENT_SUMS}
-    FROM candidate JOIN cost_event AS event ON event.org_id = ${orgId}::uuid AND event.session_id = candidate.session_id
-    WHERE event.created_at >= ${period.from}::timestamptz AND event.created_at < ${period.to}::timestamptz
-    GROUP BY 1, 2`;
+  const inPeriod = Prisma.sql`org_id = ${orgId}::uuid AND last_event_at >= ${period.from}::timestamptz AND first_event_at < ${period.to}::timestamptz`;
+  const [whole, [found], points] = await Promise.all([
+    countRollups({ ...question, dimension: null }, null, null),
+    ctx.prisma.$queryRaw<{ count: bigint }[]>`SELECT count(*) AS count FROM cost_session WHERE ${inPeriod}`,
+    // A session that lies across an edge counts with what lies inside, so a few more than are shown are looked at.
+    ctx.prisma.$queryRaw<(SumsRow & BucketRow)[]>`
+      WITH candidate AS MATERIALIZED (
+        SELECT session_id FROM cost_session WHERE ${inPeriod} ORDER BY ${Prisma.raw(ROLLUP_METRIC[metric])} DESC, session_id LIMIT ${top * 2}
+      ), cell AS (
+        SELECT event.session_id AS value, ${bucketOf(question.bucket, period, Prisma.sql`event.created_at`)} AS bucket, ${EVENT_SUMS}
+        FROM candidate JOIN cost_event AS event ON event.org_id = ${orgId}::uuid AND event.session_id = candidate.session_id
+        WHERE event.created_at >= ${period.from}::timestamptz AND event.created_at < ${period.to}::timestamptz
+        GROUP BY 1, 2
+      )
+      SELECT *, (${Prisma.raw(CELL_METRIC[metric])})::text AS amount FROM cell`,
+  ]);
   const sums = new Map<string, SumsRow>();
   for (const row of points) sums.set(row.value!, sum(sums.get(row.value!) ?? NOTHING, row));
   const groups = [...sums]
     .map(([value, row]) => ({ ...row, value }))
     .toSorted((a, b) => (valueOf(metric, b) > valueOf(metric, a) ? 1 : -1))
     .slice(0, top);
-  return { ...whole, groups, groupCount: Number(groupCount), points, unnamed: NOTHING };
+  return { ...whole, groups, groupCount: Number(found?.count ?? 0), points, unnamed: NOTHING };
 }
 
 // From events.
 
-/** As many as are read within a tenth of a second. */
-export const EVENTS_LOOKED_AT_MAX = 50_000;
+/** As many as are read within a tenth of a second, each from its own place on the disk. */
+export const EVENTS_LOOKED_AT_MAX = 10_000;
+/** Dimensions with an index of their own: events of one value are found without looking at the others. */
+const INDEXED: ReadonlySet<string> = new Set(["api_key", "customer", "model", "session"]);
 
 async function countEvents(question: Question): Promise<Counted> {
   const { ctx, period, dimension, filter, top, metric, bucket } = question;
   const value = dimension === null ? Prisma.sql`'all'` : columnOf(dimension);
-  const conditions = filter.map((each) => equalsIn(each.dimension, each.value));
-  const rows = await ctx.prisma.$queryRaw<(BucketRow & { kind: "group" | "point" | "total" | "all"; at: Date | null })[]>`
-    WITH looked AS MATERIALIZED (
-      SELECT ${value} AS value, ${bucketOf(bucket, period, Prisma.sql`created_at`)} AS bucket, created_at, status, cost_basis, cost_nano,
-        cost_breakdown, input_tokens, output_tokens, cached_input_tokens, cache_write_tokens, reasoning_tokens, duration_ms
+  const conditionOf = (isIndexed: boolean): Prisma.Sql =>
+    Prisma.join(
+      [
+        Prisma.sql`TRUE`,
+        ...filter.filter((each) => INDEXED.has(each.dimension) === isIndexed).map((each) => equalsIn(each.dimension, each.value)),
+      ],
+      " AND ",
+    );
+  const rows = await ctx.prisma.$queryRaw<(SumsRow & BucketRow & { kind: string; at: Date | null; looked: bigint })[]>`
+    WITH newest AS MATERIALIZED (
+      SELECT ${value} AS value, created_at, status, cost_basis, cost_nano, input_tokens, output_tokens, cached_input_tokens,
+        cache_write_tokens, reasoning_tokens, duration_ms, (${conditionOf(false)}) AS matches
       FROM cost_event
-      WHERE org_id = ${ctx.principal.orgId}::uuid AND id >= ${firstIdFrom(period.from.getTime())}::uuid
+      WHERE org_id = ${ctx.principal.orgId}::uuid AND id >= ${firstIdFrom(period.from.getTime())}::uuid AND ${conditionOf(true)}
         AND created_at >= ${period.from}::timestamptz AND created_at < ${period.to}::timestamptz
-        AND ${Prisma.join(conditions, " AND ")}
       ORDER BY id DESC LIMIT ${EVENTS_LOOKED_AT_MAX}
-    ), cell AS MATERIALIZED (
-      SELECT value, bucket, min(created_at) AS at, ${EVENT_SUMS} FROM looked GROUP BY value, bucket
+    ), edge AS (SELECT count(*) AS looked, min(created_at) AS at FROM newest),
+    cell AS MATERIALIZED (
+      SELECT value, ${bucketOf(bucket, period, Prisma.sql`created_at`)} AS bucket, ${EVENT_SUMS} FROM newest
+      WHERE matches GROUP BY 1, 2
     ), grouped AS MATERIALIZED (
-      SELECT value, min(at) AS at, ${RAW_CELL_SUMS} FROM cell GROUP BY value
+      SELECT value, ${RAW_CELL_SUMS}, sum(input_tokens::numeric + output_tokens::numeric) AS tokens FROM cell GROUP BY value
     ), shown AS MATERIALIZED (
       SELECT * FROM grouped WHERE value IS NOT NULL ORDER BY ${orderOf(metric)} LIMIT ${top}
     )
-    SELECT 'group' AS kind, value, NULL::timestamptz AS bucket, at, ${TEXTS} FROM shown
-    UNION ALL SELECT 'point', value, bucket, at, ${TEXTS} FROM cell WHERE value IN (SELECT value FROM shown)
-    UNION ALL SELECT 'total', NULL, bucket, min(at), ${CELL_SUMS} FROM cell GROUP BY bucket
-    UNION ALL SELECT 'all', (SELECT count(*)::text FROM grouped WHERE value IS NOT NULL), NULL, min(at), ${CELL_SUMS} FROM cell
-    UNION ALL SELECT 'unnamed', NULL, NULL, NULL, ${CELL_SUMS} FROM cell WHERE value IS NULL`;
+    SELECT 'group' AS kind, value, NULL::timestamptz AS bucket, ${SUM_TEXTS}, NULL::text AS amount, NULL::timestamptz AS at, 0::bigint AS looked FROM shown
+    UNION ALL
+    SELECT 'point', value, bucket, ${SUM_TEXTS}, (${Prisma.raw(CELL_METRIC[metric])})::text, NULL, 0 FROM cell WHERE value IN (SELECT value FROM shown)
+    UNION ALL
+    SELECT 'total', NULL, bucket, ${CELL_SUMS}, sum(${Prisma.raw(CELL_METRIC[metric])})::text, NULL, 0 FROM cell GROUP BY bucket
+    UNION ALL
+    SELECT 'all', (SELECT count(*)::text FROM grouped WHERE value IS NOT NULL), NULL, sums.*, NULL, edge.at, edge.looked
+    FROM edge, (SELECT ${CELL_SUMS} FROM cell) AS sums
+    UNION ALL
+    SELECT 'unnamed', NULL, NULL, ${CELL_SUMS}, NULL, NULL, 0 FROM cell WHERE value IS NULL`;
   const of = (kind: string) => rows.filter((row) => row.kind === kind);
   const all = of("all")[0];
   return {
@@ -288,7 +333,8 @@ async function countEvents(question: Question): Promise<Counted> {
     unnamed: of("unnamed")[0] ?? NOTHING,
     // The period before would be covered by even less.
     previous: null,
-    coveredFrom: Number(all?.calls ?? 0) >= EVENTS_LOOKED_AT_MAX ? (all?.at ?? null) : null,
+    coveredFrom: Number(all?.looked ?? 0) >= EVENTS_LOOKED_AT_MAX ? (all?.at ?? null) : null,
+    fromEvents: true,
   };
 }
 
@@ -296,30 +342,40 @@ async function countEvents(question: Question): Promise<Counted> {
 
 const NAMES = Object.keys(NOTHING) as (keyof SumsRow)[];
 const each = (write: (name: keyof SumsRow) => string): Prisma.Sql => Prisma.raw(NAMES.map(write).join(", "));
-/** Sums as numbers, to go on with. */
-const RAW_SUMS = each((name) => `coalesce(sum(${name}), 0) AS ${name}`);
-const TEXTS = each((name) => `${name}::text AS ${name}`);
 /** Sums over rows whose own sums are texts already. */
 const RAW_CELL_SUMS = each((name) => `coalesce(sum(${name}::numeric), 0) AS ${name}`);
 const CELL_SUMS = each((name) => `coalesce(sum(${name}::numeric), 0)::text AS ${name}`);
-const part = (name: string, column: string) => `coalesce(sum((cost_breakdown->>'${name}')::bigint), 0)::text AS ${column}`;
-/** {@link SUMS} over events, as the settle door makes them. */
+/** {@link SUMS} over events, but for the parts of the cost: taking those out of their JSON would take longer than all the rest. */
 const EVENT_SUMS = Prisma.raw(`
   count(*)::text AS calls,
   count(*) FILTER (WHERE status = 'denied')::text AS denied_calls,
   count(*) FILTER (WHERE status NOT IN ('ok', 'denied'))::text AS failed_calls,
   count(*) FILTER (WHERE cost_basis = 'unpriced')::text AS unpriced_calls,
   coalesce(sum(cost_nano), 0)::text AS cost_nano,
-  ${part("input", "input_cost_nano")}, ${part("cached", "cached_cost_nano")}, ${part("cacheWrite", "cache_write_cost_nano")},
-  ${part("output", "output_cost_nano")}, ${part("reasoning", "reasoning_cost_nano")}, ${part("tools", "tools_cost_nano")},
+  ${["input_cost_nano", "cached_cost_nano", "cache_write_cost_nano", "output_cost_nano", "reasoning_cost_nano", "tools_cost_nano"].map((name) => `'0' AS ${name}`).join(", ")},
   ${["input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens"].map((name) => `coalesce(sum(${name}), 0)::text AS ${name}`).join(", ")},
   coalesce(sum(round(duration_ms)), 0)::bigint::text AS duration_ms`);
+
+/** Columns of roll-ups and sessions that make the metric. */
+const ROLLUP_METRIC: Readonly<Record<Metric, string>> = {
+  cost: "cost_nano",
+  calls: "calls",
+  tokens: "input_tokens + output_tokens",
+  denied: "denied_calls",
+};
+/** The same over sums that are texts. */
+const CELL_METRIC: Readonly<Record<Metric, string>> = {
+  cost: "cost_nano::numeric",
+  calls: "calls::numeric",
+  tokens: "input_tokens::numeric + output_tokens::numeric",
+  denied: "denied_calls::numeric",
+};
 
 /** Of the table `grouped`, by name: alone, these would be the texts that are answered. */
 const ORDERS: Readonly<Record<Metric, string>> = {
   cost: "grouped.cost_nano",
   calls: "grouped.calls",
-  tokens: "(grouped.input_tokens + grouped.output_tokens)",
+  tokens: "grouped.tokens",
   denied: "grouped.denied_calls",
 };
 const orderOf = (metric: Metric): Prisma.Sql => Prisma.raw(`${ORDERS[metric]} DESC, grouped.calls DESC, grouped.value`);
@@ -359,6 +415,11 @@ function conditionsOf(filter: ExploreFilter): Question["filter"] {
   ];
 }
 
+const minus = (a: Unnamed, b: Unnamed): Unnamed => ({
+  cost_nano: (BigInt(a.cost_nano) - BigInt(b.cost_nano)).toString(),
+  calls: (BigInt(a.calls) - BigInt(b.calls)).toString(),
+});
+
 const rangeBefore = ({ from, to }: HourRange): HourRange => ({ from: new Date(from.getTime() * 2 - to.getTime()), to: from });
 
 const valueOf = (metric: Metric, row: SumsRow): bigint => {
@@ -391,7 +452,7 @@ function present({
   const { ctx, period, metric, bucket, dimension } = question;
   const shown = (value: bigint): number => (metric === "cost" ? micros(value) : Number(value));
   const seriesOf = (rows: readonly BucketRow[]): bigint[] => {
-    const byTime = new Map(rows.map((row) => [row.bucket.getTime(), valueOf(metric, row)]));
+    const byTime = new Map(rows.map((row) => [row.bucket.getTime(), BigInt(row.amount)]));
     return buckets.map((start) => byTime.get(start.getTime()) ?? 0n);
   };
   const totalSeries = seriesOf(counted.totalPoints);
@@ -424,19 +485,21 @@ function present({
       points: otherSeries.map(shown),
       ...presentSums(otherSums),
     },
-    unnamed: presentSums(counted.unnamed),
+    unnamed: { totalCostMicrodollars: micros(counted.unnamed.cost_nano), requestCount: Number(counted.unnamed.calls) },
     total: {
       metric: shown(valueOf(metric, counted.total)),
       previous: before && { value: shown(valueOf(metric, before.total)), from: from.toISOString(), to: to.toISOString() },
       points: totalSeries.map(shown),
-      costBreakdown: {
-        input: micros(counted.total.input_cost_nano),
-        cached: micros(counted.total.cached_cost_nano),
-        cacheWrite: micros(counted.total.cache_write_cost_nano),
-        output: micros(counted.total.output_cost_nano),
-        reasoning: micros(counted.total.reasoning_cost_nano),
-        tools: micros(counted.total.tools_cost_nano),
-      },
+      costBreakdown: counted.fromEvents
+        ? null
+        : {
+            input: micros(counted.total.input_cost_nano),
+            cached: micros(counted.total.cached_cost_nano),
+            cacheWrite: micros(counted.total.cache_write_cost_nano),
+            output: micros(counted.total.output_cost_nano),
+            reasoning: micros(counted.total.reasoning_cost_nano),
+            tools: micros(counted.total.tools_cost_nano),
+          },
       ...presentSums(counted.total),
     },
     complete: counted.coveredFrom === null,

@@ -10,6 +10,7 @@ import { AttributionDetailInput, AttributionInput, GROUPS } from "./input";
 import { parsed } from "./parse-input";
 import { resolvePeriod, type Period } from "./period";
 import { microdollars } from "./public-cost-event";
+import { RANKED_COLUMNS, rollupRows, rowsOfRange } from "./rollup-ranges";
 import { micros, presentSums, SUMS, type SumsRow } from "./sums";
 
 export const Attribution = z
@@ -48,34 +49,33 @@ export const AttributionDetail = z
   .meta({ id: "AttributionDetail" });
 export type AttributionDetail = z.infer<typeof AttributionDetail>;
 
-type GroupRow = SumsRow & { kind: "group" | "all" | "total"; value: string };
+type GroupRow = SumsRow & { value: string };
 
-/** What was spent in a period by the values of one dimension. */
+/**
+ * What was spent in a period by the values of one dimension. Ranked by little, because there may be thousands, and summed up in full for
+ * those shown. Statements of their own: a call that settles between them is in the later ones.
+ */
 export async function getAttribution({ ctx, input }: { ctx: Ctx; input: AttributionInput }): Promise<Attribution> {
   assertAllowed(ctx.principal, { key: ["read"], user: "viewer" });
   const { groupBy, limit, ...range } = parsed(AttributionInput, input);
   const dimension = dimensionOf(groupBy);
   const period = await resolvePeriod({ ctx, input: range });
-  const inPeriod = inPeriodOf(ctx, period);
-  const rows = await ctx.prisma.$queryRaw<GroupRow[]>`
-    WITH grouped AS (
-      SELECT value, ${SUMS}, sum(cost_nano) AS cost, sum(calls) AS weight
-      FROM cost_rollup WHERE ${inPeriod} AND dimension = ${dimension} GROUP BY value
-    )
-    SELECT * FROM (
-      (SELECT 'group' AS kind, * FROM grouped ORDER BY cost DESC, weight DESC, value LIMIT ${limit})
-      UNION ALL
-      SELECT 'all', (SELECT count(*)::text FROM grouped), ${SUMS}, NULL, NULL
-      FROM cost_rollup WHERE ${inPeriod} AND dimension = ${dimension}
-      UNION ALL
-      SELECT 'total', '', ${SUMS}, NULL, NULL FROM cost_rollup WHERE ${inPeriod} AND dimension = 'total'
-    ) AS answer`;
-  const groups = rows.filter(({ kind }) => kind === "group");
-  const all = rows.find(({ kind }) => kind === "all");
-  const total = rows.find(({ kind }) => kind === "total") ?? NOTHING;
+  const rows = await rowsOfRange({ ctx, range: period });
+  const [ranked, [all], [total]] = await Promise.all([
+    ctx.prisma.$queryRaw<{ value: string; groups: bigint }[]>`
+      SELECT value, count(*) OVER () AS groups FROM ${rollupRows({ ctx, rows, dimension, columns: RANKED_COLUMNS })} AS rows
+      GROUP BY value ORDER BY sum(cost_nano) DESC, sum(calls) DESC, value LIMIT ${limit}`,
+    ctx.prisma.$queryRaw<SumsRow[]>`SELECT ${SUMS} FROM ${rollupRows({ ctx, rows, dimension })} AS rows`,
+    ctx.prisma.$queryRaw<SumsRow[]>`SELECT ${SUMS} FROM ${rollupRows({ ctx, rows, dimension: "total" })} AS rows`,
+  ]);
+  const values = ranked.map(({ value }) => value);
+  const sums = await ctx.prisma.$queryRaw<GroupRow[]>`
+    SELECT value, ${SUMS} FROM ${rollupRows({ ctx, rows, dimension, values })} AS rows GROUP BY value`;
+  const byValue = new Map(sums.map((row) => [row.value, row]));
+  const groups = values.flatMap((value) => byValue.get(value) ?? []);
   const names = await namesOfValues({ ctx, dimension, values: groups.map(({ value }) => value) });
-  const totalGroups = Number(all?.value ?? 0);
-  const unnamed = difference(total, all ?? NOTHING);
+  const totalGroups = Number(ranked[0]?.groups ?? 0);
+  const unnamed = difference(total ?? NOTHING, all ?? NOTHING);
   return {
     period: presentPeriod(period),
     groupBy,
@@ -92,7 +92,7 @@ export async function getAttribution({ ctx, input }: { ctx: Ctx; input: Attribut
     ],
     totalGroups,
     hasMore: totalGroups > groups.length,
-    totals: presentSums(total),
+    totals: presentSums(total ?? NOTHING),
   };
 }
 

@@ -7,6 +7,7 @@ import { CostSummaryInput } from "./input";
 import { parsed } from "./parse-input";
 import { daysOf, resolvePeriod, type Period } from "./period";
 import { microdollars } from "./public-cost-event";
+import { rollupRows, rowsOfRange } from "./rollup-ranges";
 import { micros, presentSums, SUMS, type SumsRow } from "./sums";
 
 const count = z.int().min(0);
@@ -63,6 +64,8 @@ export const CostSummary = z
   .meta({ id: "CostSummary", description: `Of models, providers, keys, tools and sources the ${NAMES_MAX} dearest.` });
 export type CostSummary = z.infer<typeof CostSummary>;
 
+const SUMMED = ["total", "model", "provider", "api_key", "tool", "source"];
+
 type Row = SumsRow & { dimension: string; value: string };
 
 /** What was spent in a period, by day and by name. From roll-ups, in one statement, so that the parts agree with the totals. */
@@ -75,8 +78,7 @@ export async function getCostSummary({ ctx, input }: { ctx: Ctx; input: CostSumm
     SELECT * FROM (
       SELECT dimension, value, ${SUMS},
         row_number() OVER (PARTITION BY dimension ORDER BY sum(cost_nano) DESC, sum(calls) DESC, value) AS place
-      FROM cost_rollup
-      WHERE ${inPeriod} AND dimension IN ('total', 'model', 'provider', 'api_key', 'tool', 'source')
+      FROM ${rollupRows({ ctx, rows: await rowsOfRange({ ctx, range: period }), dimension: SUMMED })} AS rows
       GROUP BY dimension, value
       UNION ALL
       SELECT 'day', ${dayOf(period)}, ${SUMS}, 1 FROM cost_rollup

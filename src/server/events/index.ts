@@ -39,7 +39,7 @@ export { makeDailySums } from "./make-daily-sums";
 export { parsed } from "./parse-input";
 export { PublicCostEvent, toPublicCostEvent, type CostEventRow } from "./public-cost-event";
 export { ReportedCostEvent, ReportedCostEvents, reportCostEvent, reportCostEvents } from "./report";
-export { rollupRows, rowsOfRange, type HourRange } from "./rollup-ranges";
+export { RANKED_COLUMNS, rollupRows, rowsOfRange, type HourRange } from "./rollup-ranges";
 export { getSessionTimeline, SessionTimeline, SessionTimelineInput } from "./session-timeline";
 export { getTrace, GetTraceInput, listTraces, ListTracesInput, TraceDetail, TraceRow } from "./traces";
 export { getSession, listSessions, SessionDetail, SessionRow } from "./sessions";

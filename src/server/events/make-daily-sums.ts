@@ -21,10 +21,10 @@ export async function makeDailySums({
       SELECT hours.org_id, hours.day::text AS day
       FROM (
         SELECT DISTINCT org_id, (hour AT TIME ZONE 'UTC')::date AS day FROM cost_rollup
-        WHERE dimension = 'total' AND hour < now() - interval '26 hours'
+        WHERE dimension = 'total' AND hour < now() - interval '3 hours'
       ) AS hours
       WHERE NOT EXISTS (SELECT FROM cost_rollup_day_made AS made WHERE made.org_id = hours.org_id AND made.day = hours.day)
-        AND hours.day + 1 <= (now() - interval '26 hours') AT TIME ZONE 'UTC'
+        AND hours.day + 1 <= (now() - interval '3 hours') AT TIME ZONE 'UTC'
       ORDER BY hours.day DESC LIMIT ${PAGE}`;
     for (const { org_id, day } of days) {
       if (isStopping()) return madeCount;

@@ -64,3 +64,7 @@ export function presentSums(row: SumsRow) {
     avgDurationMs: calls === 0n ? 0 : Number(BigInt(row.duration_ms) / calls),
   };
 }
+
+const NAMES = [...SUMS.sql.matchAll(/AS (\w+)/g)].map((match) => match[1]!);
+/** Numbers that were summed up, as they leave the database. */
+export const SUM_TEXTS = Prisma.raw(NAMES.map((name) => `${name}::text AS ${name}`).join(", "));

@@ -39,7 +39,7 @@ export function createMaintenanceJobs({
   };
   const summing: Job = {
     name: "daily-sums",
-    // A day is over for 26 hours at two in the morning of the next but one.
+    // Yesterday is over for three hours by then.
     hourOfDay: 4,
     async run() {
       const count = await makeDailySums({ prisma });

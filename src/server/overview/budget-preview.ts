@@ -52,7 +52,7 @@ export type BudgetPreview = z.infer<typeof BudgetPreview>;
 
 const DAYS = 30;
 const HOUR_MS = 3_600_000;
-const EVENTS_MAX = 50_000;
+const EVENTS_MAX = 10_000;
 
 type Hour = { hour: Date; calls: bigint; cost: bigint };
 type Entity = { dimension: string; value: string; narrow: Prisma.Sql | null };

@@ -3,7 +3,7 @@ import { Prisma } from "@/generated/prisma/client";
 import { nanoToMicrodollars, nanoUsd } from "@/lib/money";
 import { assertAllowed } from "@/server/access";
 import type { Ctx } from "@/server/context";
-import { dimensionInput, namesOfValues, parsed, publicValueOf, rollupRows, rowsOfRange } from "@/server/events";
+import { dimensionInput, namesOfValues, parsed, publicValueOf, RANKED_COLUMNS, rollupRows, rowsOfRange } from "@/server/events";
 
 export const MoversInput = z.strictObject({
   dimension: dimensionInput.default("api_key"),
@@ -55,9 +55,9 @@ export async function getMovers({ ctx, input }: { ctx: Ctx; input: MoversInput }
   ]);
   const rows = await ctx.prisma.$queryRaw<{ value: string; now: string; before: string }[]>`
     SELECT value, sum(now)::text AS now, sum(before)::text AS before FROM (
-      SELECT value, sum(cost_nano) AS now, 0 AS before FROM ${rollupRows({ ctx, rows: now, dimension })} AS rows GROUP BY value
+      SELECT value, sum(cost_nano) AS now, 0 AS before FROM ${rollupRows({ ctx, rows: now, dimension, columns: RANKED_COLUMNS })} AS rows GROUP BY value
       UNION ALL
-      SELECT value, 0, sum(cost_nano) FROM ${rollupRows({ ctx, rows: before, dimension })} AS rows GROUP BY value
+      SELECT value, 0, sum(cost_nano) FROM ${rollupRows({ ctx, rows: before, dimension, columns: RANKED_COLUMNS })} AS rows GROUP BY value
     ) AS both_periods
     GROUP BY value HAVING sum(now) <> sum(before)
     ORDER BY abs(sum(now) - sum(before)) DESC, value LIMIT ${limit}`;
