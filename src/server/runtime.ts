@@ -179,7 +179,13 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     bus,
   });
   const orgs = createOrgDeps({ publicUrl: env.publicUrl ?? `http://localhost:${env.port}`, bus });
-  const mailWorker = createMailWorker({ prisma, clock, log, send: createSendMail(env.mail.delivery) });
+  const mailWorker = createMailWorker({
+    prisma,
+    clock,
+    log,
+    send: createSendMail(env.mail.delivery),
+    keepsTexts: env.mail.delivery.via === "mailbox" || env.mail.devMailbox,
+  });
   mailWorker.start();
 
   let stopping = false;

@@ -29,8 +29,13 @@ function jobs(options: { refreshPrices: boolean; loaded?: string[] }) {
 }
 
 test("nothing is read from the internet unless it is wanted", () => {
-  expect(jobs({ refreshPrices: false }).list.map(({ name }) => name)).toEqual(["idempotency-cleanup", "daily-sums"]);
-  expect(jobs({ refreshPrices: true }).list.map(({ name }) => name)).toEqual(["price-refresh", "idempotency-cleanup", "daily-sums"]);
+  expect(jobs({ refreshPrices: false }).list.map(({ name }) => name)).toEqual(["idempotency-cleanup", "mail-cleanup", "daily-sums"]);
+  expect(jobs({ refreshPrices: true }).list.map(({ name }) => name)).toEqual([
+    "price-refresh",
+    "idempotency-cleanup",
+    "mail-cleanup",
+    "daily-sums",
+  ]);
 });
 
 test("after a refresh this process knows the new prices at once", async () => {

@@ -2,6 +2,7 @@ import type { PrismaClient } from "@/generated/prisma/client";
 import type { Logger } from "@/lib/logger";
 import { makeDailySums } from "@/server/events";
 import { deleteExpiredIdempotencyRecords } from "@/server/idempotency";
+import { deleteOldMail } from "@/server/notification";
 import { type FetchText, LIST_PROVIDERS, type ListPriceStore, listProviderOf, refreshListPrices } from "@/server/pricing";
 import type { Job } from "./job-runner";
 
@@ -37,6 +38,15 @@ export function createMaintenanceJobs({
       }
     },
   };
+  const cleaningMail: Job = {
+    name: "mail-cleanup",
+    hourOfDay: 3,
+    async run() {
+      for (let deletions = 0; deletions < DELETIONS_MAX; deletions += 1) {
+        if ((await deleteOldMail(prisma, DELETED_AT_ONCE)) < DELETED_AT_ONCE) return;
+      }
+    },
+  };
   const summing: Job = {
     name: "daily-sums",
     // Yesterday is over for three hours by then.
@@ -46,7 +56,7 @@ export function createMaintenanceJobs({
       log.info({ component: "daily-sums", count }, "days were summed up");
     },
   };
-  if (!refreshPrices) return [cleaning, summing];
+  if (!refreshPrices) return [cleaning, cleaningMail, summing];
   const named = upstreamNames.flatMap((name) => listProviderOf(name)?.id ?? []);
   const providers = [...new Set([...LIST_PROVIDERS, ...named])];
   const refreshing: Job = {
@@ -61,5 +71,5 @@ export function createMaintenanceJobs({
       await listPrices.load();
     },
   };
-  return [refreshing, cleaning, summing];
+  return [refreshing, cleaning, cleaningMail, summing];
 }

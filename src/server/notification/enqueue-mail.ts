@@ -1,4 +1,5 @@
 import type { Prisma } from "@/generated/prisma/client";
+import { signalMailQueued } from "./mail-signal";
 import { renderMail, type MailTemplate, type MailTemplates } from "./templates";
 
 export type NewMail<T extends MailTemplate> = {
@@ -11,11 +12,19 @@ export type NewMail<T extends MailTemplate> = {
   orgId?: string;
 };
 
-/** Writes a mail in the transaction of what it tells; the worker sends it after the commit. */
+/** One address and nothing that a mail server could read as the end of it. */
+const ONE_ADDRESS = /^[^\s,;:<>"()[\]\\@\p{Cc}]+@[^\s,;:<>"()[\]\\@\p{Cc}]+$/u;
+
+/**
+ * Writes a mail in the transaction of what it tells; the worker sends it after the commit, within 200 ms where this process runs
+ * one. Rolled back, it was never written.
+ */
 export async function enqueueMail<T extends MailTemplate>(tx: Prisma.TransactionClient, mail: NewMail<T>): Promise<void> {
   const { dedupeKey, to, template, props, orgId } = mail;
+  if (!ONE_ADDRESS.test(to)) throw new Error(`${template}: the recipient is not one plain address`);
   await tx.mail.createMany({
     data: [{ dedupeKey, recipient: to, orgId: orgId ?? null, ...renderMail(template, props) }],
     skipDuplicates: true,
   });
+  signalMailQueued();
 }

@@ -1,13 +1,16 @@
 import type { PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
+import { failpoint } from "@/lib/failpoint";
 import type { Logger } from "@/lib/logger";
+import { isMailRefusal } from "./mail-refusal";
+import { onMailQueued } from "./mail-signal";
 
 export type OutgoingMail = { id: string; recipient: string; subject: string; html: string; text: string };
 
 /** Hands one mail over. Rejects when it may not have been taken; asked again with the same id then. */
 export type SendMail = (mail: OutgoingMail) => Promise<void>;
 
-/** Sends what is queued. Any number of processes may run one. */
+/** Sends what is queued. Any number of processes may run one: each mail is claimed by one of them. */
 export interface MailWorker {
   start(): void;
   /** Something was queued: it is looked for at once. */
@@ -15,83 +18,136 @@ export interface MailWorker {
   stop(): Promise<void>;
 }
 
-const POLL_MS = 250;
-const BATCH = 20;
-const ATTEMPTS_MAX = 8;
-/** A worker that dies while it sends is taken over after this. */
-const LEASE_MS = 60_000;
-const retryAfterMs = (attempts: number): number => Math.min(5_000 * 4 ** (attempts - 1), 3_600_000);
-
-export function createMailWorker({
-  prisma,
-  clock,
-  log,
-  send,
-  pollMs = POLL_MS,
-}: {
+export type MailWorkerOptions = {
   prisma: PrismaClient;
   clock: Clock;
   log: Pick<Logger, "warn" | "error">;
   send: SendMail;
+  /**
+   * Whether texts stay after they were sent, for the mailbox. Otherwise they go: they hold links and codes that are worth as much as
+   * what the database keeps only as hashes.
+   */
+  keepsTexts: boolean;
   pollMs?: number;
-}): MailWorker {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | undefined;
-  let stopped = false;
+  /** A worker that dies while it sends is taken over after this. Must outlive a send. */
+  leaseMs?: number;
+};
 
-  async function sendDue(): Promise<void> {
-    const due = await prisma.$queryRaw<(OutgoingMail & { attempts: number })[]>`
-      UPDATE mail SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => ${LEASE_MS / 1_000})
+/** For what other processes write, and what is due again; what this process writes is signalled. */
+const POLL_MS = 1_000;
+/** After a signal: the transaction that wrote the mail ends when it ends. */
+const LOOKS_AFTER_SIGNAL_MS = [10, 40, 100, 200, 400] as const;
+/** Sent side by side. */
+const BATCH = 10;
+const LEASE_MS = 60_000;
+/** About 17 hours: less than the 24 for which Resend knows a mail again. */
+const ATTEMPTS_MAX = 20;
+const retryAfterMs = (attempts: number): number => Math.min(5_000 * 4 ** (attempts - 1), 3_600_000);
+const ERROR_LENGTH_MAX = 500;
+
+type Claimed = OutgoingMail & { attempts: number };
+
+export function createMailWorker(options: MailWorkerOptions): MailWorker {
+  const { prisma, clock, log, send, keepsTexts, pollMs = POLL_MS, leaseMs = LEASE_MS } = options;
+  let poll: NodeJS.Timeout | undefined;
+  let running: Promise<void> | undefined;
+  /** Asked for while a round ran, which may have looked too early. */
+  let again = false;
+  let stopped = false;
+  let unsubscribe: (() => void) | undefined;
+  const looks = new Set<NodeJS.Timeout>();
+  let signalledMeanwhile = false;
+
+  /** A claim moves the time of the next attempt to the end of the lease: a worker that dies gives it back by being silent. */
+  function claim(): Promise<Claimed[]> {
+    return prisma.$queryRaw<Claimed[]>`
+      UPDATE mail SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => ${leaseMs / 1_000})
       WHERE id IN (
         SELECT id FROM mail WHERE state = 'queued' AND next_attempt_at <= clock_timestamp()
         ORDER BY next_attempt_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)
       RETURNING id::text, recipient, subject, html, text, attempts`;
-    await Promise.all(due.map(sendOne));
   }
 
-  async function sendOne({ attempts, ...mail }: OutgoingMail & { attempts: number }): Promise<void> {
+  async function sendDue(): Promise<void> {
+    for (;;) {
+      const due = await claim();
+      await Promise.all(due.map(sendOne));
+      if (due.length < BATCH || stopped) return;
+    }
+  }
+
+  async function sendOne({ attempts, ...mail }: Claimed): Promise<void> {
+    const claimed = { id: mail.id, state: "queued", attempts };
+    const emptied = keepsTexts ? {} : { html: "", text: "" };
     try {
       await send(mail);
-      await prisma.mail.update({
-        where: { id: mail.id },
-        data: { state: "sent", sentAt: new Date(clock.now()), lastError: null },
-        select: { id: true },
-      });
     } catch (error) {
-      const gaveUp = attempts >= ATTEMPTS_MAX;
-      log[gaveUp ? "error" : "warn"](
-        { err: error, mailId: mail.id, attempt: attempts },
-        gaveUp ? "a mail was given up" : "a mail was not taken; it is tried again",
+      const isFinal = attempts >= ATTEMPTS_MAX || (isMailRefusal(error) && error.isFinal);
+      const waitMs = (isMailRefusal(error) ? error.retryAfterMs : undefined) ?? retryAfterMs(attempts);
+      log[isFinal ? "error" : "warn"](
+        { err: error, mailId: mail.id, attempt: attempts, ...(!isFinal && { retryInMs: waitMs }) },
+        isFinal ? "a mail was given up" : "a mail was not taken; it is tried again",
       );
-      await prisma.mail.update({
-        where: { id: mail.id },
-        data: {
-          state: gaveUp ? "failed" : "queued",
-          nextAttemptAt: new Date(clock.now() + retryAfterMs(attempts)),
-          lastError: (error instanceof Error ? error.message : String(error)).slice(0, 500),
-        },
-        select: { id: true },
+      const lastError = (error instanceof Error ? error.message : String(error)).replaceAll("\0", "").slice(0, ERROR_LENGTH_MAX);
+      await prisma.mail.updateMany({
+        where: claimed,
+        data: isFinal ? { state: "failed", lastError, ...emptied } : { nextAttemptAt: new Date(clock.now() + waitMs), lastError },
       });
+      return;
     }
+    failpoint("mail.sent");
+    await prisma.mail.updateMany({
+      where: claimed,
+      data: { state: "sent", sentAt: new Date(clock.now()), lastError: null, ...emptied },
+    });
   }
 
   function run(): void {
     if (stopped) return;
-    running ??= sendDue()
-      .catch((error: unknown) => log.warn({ err: error }, "queued mail could not be read; it is tried again"))
+    if (running) {
+      again = true;
+      return;
+    }
+    running = sendDue()
+      .catch((error: unknown) => log.warn({ err: error, component: "mail" }, "queued mail could not be read; it is tried again"))
       .finally(() => {
         running = undefined;
+        if (!again) return;
+        again = false;
+        run();
       });
+  }
+
+  function lookSoon(): void {
+    if (stopped) return;
+    if (looks.size > 0) {
+      signalledMeanwhile = true;
+      return;
+    }
+    signalledMeanwhile = false;
+    for (const ms of LOOKS_AFTER_SIGNAL_MS) {
+      const look = setTimeout(() => {
+        looks.delete(look);
+        run();
+        if (looks.size === 0 && signalledMeanwhile) lookSoon();
+      }, ms);
+      look.unref();
+      looks.add(look);
+    }
   }
 
   return {
     start() {
-      timer ??= setInterval(run, pollMs).unref();
+      poll ??= setInterval(run, pollMs).unref();
+      unsubscribe ??= onMailQueued(lookSoon);
+      run();
     },
     wake: run,
     async stop() {
       stopped = true;
-      clearInterval(timer);
+      clearInterval(poll);
+      unsubscribe?.();
+      for (const look of looks) clearTimeout(look);
       await running;
     },
   };

@@ -106,11 +106,22 @@ export function renderMail<T extends MailTemplate>(template: T, props: MailTempl
   const { subject, heading, parts } = letters[template](props);
   return {
     // Names of people and organisations stand in it: a line break would begin another header.
-    subject: subject.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").slice(0, 200),
-    text: `${[heading, ...parts.map(asText)].join("\n\n")}\n\nNullSpend\n`,
-    html: page(heading, parts.map(asHtml).join("\n")),
+    // And one that turns the direction of writing would make it say something else.
+    subject: subject
+      .replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "")
+      .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
+      .slice(0, SUBJECT_LENGTH_MAX)
+      // Half of a character that was cut in two.
+      .replace(/[\ud800-\udbff]$/, ""),
+    text: storable(`${[heading, ...parts.map(asText)].join("\n\n")}\n\nNullSpend\n`),
+    html: storable(page(heading, parts.map(asHtml).join("\n"))),
   };
 }
+
+const SUBJECT_LENGTH_MAX = 200;
+
+/** Postgres knows no NUL. */
+const storable = (text: string): string => text.replaceAll("\0", "\ufffd");
 
 function asText(part: Part): string {
   switch (part.kind) {
