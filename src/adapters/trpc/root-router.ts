@@ -1,4 +1,6 @@
 import { router } from "./init";
+import { actionsRouter } from "./routers/actions";
+import { approvalPoliciesRouter } from "./routers/approval-policies";
 import { auditRouter } from "./routers/audit";
 import { budgetsRouter } from "./routers/budgets";
 import { decisionsRouter } from "./routers/decisions";
@@ -19,6 +21,8 @@ import { toolCostsRouter } from "./routers/tool-costs";
 
 /** Everything the dashboard asks, one router per area. Each procedure is a verb of `server`, the same that REST calls. */
 export const appRouter = router({
+  actions: actionsRouter,
+  approvalPolicies: approvalPoliciesRouter,
   audit: auditRouter,
   budgets: budgetsRouter,
   decisions: decisionsRouter,
