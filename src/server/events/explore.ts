@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Prisma } from "@/generated/prisma/client";
 import { assertAllowed } from "@/server/access";
 import type { Ctx } from "@/server/context";
+import { atOneMoment } from "./at-one-moment";
 import { columnOf, equalsIn, namesOfValues, publicValueOf, storedValueOf } from "./dimensions";
 import { firstIdFrom } from "./find";
 import { difference } from "./get-attribution";
@@ -108,6 +109,10 @@ type Question = {
  */
 export async function explore({ ctx, input }: { ctx: Ctx; input: ExploreInput }): Promise<Exploration> {
   assertAllowed(ctx.principal, { key: ["read"], user: "viewer" });
+  return atOneMoment(ctx, (snapshot) => answerOf({ ctx: snapshot, input }));
+}
+
+async function answerOf({ ctx, input }: { ctx: Ctx; input: ExploreInput }): Promise<Exploration> {
   const { metric, groupBy, bucket, timezone, top, compare, filter, ...range } = parsed(ExploreInput, input);
   const organisations = await resolvePeriod({ ctx, input: range });
   const period = { ...organisations, timezone: timezone ?? organisations.timezone };

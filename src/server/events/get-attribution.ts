@@ -3,6 +3,7 @@ import { Prisma } from "@/generated/prisma/client";
 import { publicId } from "@/lib/ids";
 import { assertAllowed } from "@/server/access";
 import type { Ctx } from "@/server/context";
+import { atOneMoment } from "./at-one-moment";
 import { columnOf, namesOfValues, publicValueOf, storedValueOf } from "./dimensions";
 import { firstIdFrom } from "./find";
 import { DailySums, dayOf, NOTHING, presentDays, presentPeriod, PublicPeriod, splitModel, Sums } from "./get-cost-summary";
@@ -53,10 +54,14 @@ type GroupRow = SumsRow & { value: string };
 
 /**
  * What was spent in a period by the values of one dimension. Ranked by little, because there may be thousands, and summed up in full for
- * those shown. Statements of their own: a call that settles between them is in the later ones.
+ * those shown.
  */
 export async function getAttribution({ ctx, input }: { ctx: Ctx; input: AttributionInput }): Promise<Attribution> {
   assertAllowed(ctx.principal, { key: ["read"], user: "viewer" });
+  return atOneMoment(ctx, (snapshot) => attributionOf({ ctx: snapshot, input }));
+}
+
+async function attributionOf({ ctx, input }: { ctx: Ctx; input: AttributionInput }): Promise<Attribution> {
   const { groupBy, limit, ...range } = parsed(AttributionInput, input);
   const dimension = dimensionOf(groupBy);
   const period = await resolvePeriod({ ctx, input: range });
