@@ -1,8 +1,11 @@
 import { z } from "zod";
+import { getBudget } from "@/server/budget";
 import {
   approveAction,
   ApproveInput,
+  BudgetIncreasePayload,
   cancelAction,
+  createAction,
   getAction,
   listActionCosts,
   listActions,
@@ -32,6 +35,31 @@ export const actionsRouter = router({
     .mutation(({ ctx, input }) =>
       rejectAction({ ctx: ctx.verb, actionId: input.id, input: input.terms, deps: ctx.runtime.approvals.deps }),
     ),
+  /** A person asks for more of a budget that denied a call. */
+  requestIncrease: orgProcedure
+    .input(
+      z.strictObject({
+        budgetId: z.string().max(100),
+        requestedAmountMicrodollars: BudgetIncreasePayload.shape.requestedAmountMicrodollars,
+        reason: z.string().max(500).optional(),
+      }),
+    )
+    .mutation(async ({ ctx, input }) => {
+      const { entityType, entityId, id, currentLimitMicrodollars, spendMicrodollars } = await getBudget({
+        ctx: ctx.verb,
+        budgetId: input.budgetId,
+      });
+      const payload = {
+        ...input,
+        entityType,
+        entityId,
+        budgetId: id,
+        currentLimitMicrodollars,
+        currentSpendMicrodollars: spendMicrodollars,
+      };
+      const action = { agentId: ctx.user.email, actionType: "budget_increase", payload };
+      return createAction({ ctx: ctx.verb, input: action, deps: ctx.runtime.approvals.deps });
+    }),
   cancel: orgProcedure
     .input(ActionId)
     .mutation(({ ctx, input }) => cancelAction({ ctx: ctx.verb, actionId: input.id, deps: ctx.runtime.approvals.deps })),
