@@ -1,6 +1,7 @@
 import { createApprovePage } from "@/adapters/approve-page";
 import { createRestSession } from "@/adapters/auth";
 import { createRestHandler } from "@/adapters/http";
+import { createMailbox } from "@/adapters/mailbox";
 import { publicId, uuidv7 } from "@/lib/ids";
 import { type Exchange, handleCall, speaksAnthropic } from "@/server/gateway";
 import { normaliseGatewayPath, providers } from "@/server/gateway/providers";
@@ -24,17 +25,20 @@ export function createRequestHandler(runtime: Runtime, sessionOf: SessionOf = no
   const rest = createRestHandler({ ...runtime, sessionOf: createRestSession({ prisma: runtime.prisma, liveSession: sessionOf }) });
   const trpc = createTrpcHandler({ runtime, sessionOf });
   const approvePage = createApprovePage({ runtime, sessionOf });
+  const mailbox = createMailbox(runtime);
   return {
     serves: (method, target) =>
       rest.matches(method, pathOf(target)) ||
       trpc.matches(pathOf(target)) ||
       approvePage.matches(pathOf(target)) ||
+      mailbox.matches(pathOf(target)) ||
       GATEWAY_PATH.test(target),
     // Not async: a function that waits would hold the exchange in memory until the call's event is durable.
     handle(exchange) {
       if (rest.matches(exchange.method, pathOf(exchange.target))) return rest.handle(exchange);
       if (trpc.matches(pathOf(exchange.target))) return trpc.handle(exchange);
       if (approvePage.matches(pathOf(exchange.target))) return approvePage.handle(exchange);
+      if (mailbox.matches(pathOf(exchange.target))) return mailbox.handle(exchange);
       if (GATEWAY_PATH.test(exchange.target)) return handleCall(exchange, runtime.gateway);
       answerNotFound(exchange);
       return Promise.resolve();
