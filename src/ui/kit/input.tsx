@@ -10,7 +10,7 @@ import { cn } from "./cn";
 
 /** Edge, ground and text of everything one types or picks in. On touch screens 16 px, or Safari zooms in. */
 export const controlStyle =
-  "h-9 w-full min-w-0 rounded-control border border-line-strong bg-surface px-3 text-small text-ink transition-colors placeholder:text-ink-muted any-pointer-coarse:text-body data-disabled:cursor-not-allowed data-disabled:bg-sunken data-disabled:text-ink-muted data-invalid:border-danger read-only:bg-sunken";
+  "h-9 w-full min-w-0 rounded-control border border-line-strong bg-surface px-3 text-small text-ink transition-colors placeholder:text-ink-muted any-pointer-coarse:text-body data-disabled:cursor-not-allowed data-disabled:bg-sunken data-disabled:text-ink-muted data-invalid:border-danger [&:is(input,textarea):read-only]:bg-sunken";
 
 type InputProps = Omit<ComponentProps<typeof BaseInput>, "className" | "render"> & {
   className?: string;

@@ -9,6 +9,8 @@ export function Toaster() {
     <SonnerToaster
       position="bottom-right"
       closeButton
+      // Sonner brings a font of its own.
+      style={{ fontFamily: "inherit" }}
       // Those who read slowly, or by ear, need the time; hovering and focusing stop the clock.
       duration={6000}
       icons={{

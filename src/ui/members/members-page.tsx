@@ -60,7 +60,7 @@ export function MembersPage() {
         {org.isPersonal && (
           <Notice
             actions={
-              <Link href={path("settings?new-team=1")} className="text-small">
+              <Link href={path("settings?new-team=true")} className="text-small">
                 New team
               </Link>
             }

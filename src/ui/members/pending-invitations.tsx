@@ -141,6 +141,7 @@ export function PendingInvitations({ onInvite }: { onInvite: () => void }) {
           errorText={(error) => errorOf(error).message}
           onConfirm={async () => {
             await revoke.mutateAsync({ id: revoking.id });
+            setProblem(undefined);
             await refresh();
           }}
         />

@@ -99,7 +99,7 @@ function Commands({ onClose, onFreeze, onHelp }: { onClose: () => void; onFreeze
               value="New key"
               keywords={["create", "make", "api"]}
               icon={<KeyRound aria-hidden />}
-              onSelect={() => go(path("keys?new=1"))}
+              onSelect={() => go(path("keys?new=true"))}
             >
               New key
             </Item>
@@ -110,7 +110,7 @@ function Commands({ onClose, onFreeze, onHelp }: { onClose: () => void; onFreeze
                 value="New budget"
                 keywords={["create", "make", "limit"]}
                 icon={<Plus aria-hidden />}
-                onSelect={() => go(path("budgets?new=1"))}
+                onSelect={() => go(path("budgets?new=true"))}
               >
                 New budget
               </Item>
@@ -118,7 +118,7 @@ function Commands({ onClose, onFreeze, onHelp }: { onClose: () => void; onFreeze
                 value="Invite people"
                 keywords={["members", "team"]}
                 icon={<Users aria-hidden />}
-                onSelect={() => go(path("members?invite=1"))}
+                onSelect={() => go(path("members?invite=true"))}
               >
                 Invite people
               </Item>

@@ -60,7 +60,9 @@ export function OrgSwitcher() {
             href: `/o/${slug}/overview`,
           })),
         },
-        { items: [{ label: "New team", icon: <Plus aria-hidden />, onSelect: () => router.push(`/o/${org.slug}/settings?new-team=1`) }] },
+        {
+          items: [{ label: "New team", icon: <Plus aria-hidden />, onSelect: () => router.push(`/o/${org.slug}/settings?new-team=true`) }],
+        },
       ]}
     />
   );

@@ -1,17 +1,6 @@
-import Link from "next/link";
-import { MessagePage } from "@/ui/components/message-page";
+import { ErrorState } from "@/ui/kit/empty-state";
 
-/** For an organisation that does not exist and for one that is not theirs: the two are not told apart. */
+/** Inside the shell: the organisation is there, what was asked of it is not. */
 export default function NotFound() {
-  return (
-    <MessagePage code="404" title="There is no such page for you">
-      <p>
-        The organisation or page does not exist, or you are not a member. Ask for an invitation, or{" "}
-        <Link href="/app" className="link text-ink">
-          go to your own organisation
-        </Link>
-        .
-      </p>
-    </MessagePage>
-  );
+  return <ErrorState title="There is no such page here">It may have been deleted, or belong to another organisation.</ErrorState>;
 }
