@@ -181,7 +181,7 @@ function ActionList({ statuses, onOpen }: { statuses: Action["status"][]; onOpen
       </ul>
       <LoadMore
         shown={rows.length}
-        what="approvals"
+        what="approval"
         hasMore={actions.hasNextPage}
         loading={actions.isFetchingNextPage}
         onLoadMore={() => void actions.fetchNextPage()}

@@ -97,7 +97,7 @@ export function BudgetsPage() {
             </ul>
             <LoadMore
               shown={rows.length}
-              what="budgets"
+              what="budget"
               hasMore={budgets.hasNextPage}
               loading={budgets.isFetchingNextPage}
               onLoadMore={() => void budgets.fetchNextPage()}

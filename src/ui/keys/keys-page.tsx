@@ -13,7 +13,7 @@ import { Menu } from "@/ui/kit/menu";
 import { Card, PageHeader } from "@/ui/kit/page";
 import { SkeletonRows } from "@/ui/kit/skeleton";
 import { Table, type TableColumn } from "@/ui/kit/table";
-import { Time } from "@/ui/kit/time";
+import { Time, useNow } from "@/ui/kit/time";
 import { toast } from "@/ui/kit/toast";
 import { useHasRole, useOrgPath, useShell } from "@/ui/shell/shell-context";
 import { errorOf, useTRPC, type RouterOutputs } from "@/ui/trpc";
@@ -74,7 +74,7 @@ export function KeysPage() {
           <KeyTable keys={rows} onAsk={setQuestion} />
           <LoadMore
             shown={rows.length}
-            what="keys"
+            what="key"
             hasMore={keys.hasNextPage}
             loading={keys.isFetchingNextPage}
             onLoadMore={() => void keys.fetchNextPage()}
@@ -216,7 +216,7 @@ function KeyTable({ keys, onAsk }: { keys: readonly Key[]; onAsk: (question: Que
 }
 
 function KeyState({ apiKey }: { apiKey: Key }) {
-  const now = Date.now();
+  const now = useNow(60_000).getTime();
   if (apiKey.revokedAt !== null) return <Badge tone="quiet">Revoked</Badge>;
   if (apiKey.expiresAt !== null && Date.parse(apiKey.expiresAt) <= now) return <Badge tone="quiet">Expired</Badge>;
   const since = Date.parse(apiKey.lastUsedAt ?? apiKey.createdAt);
