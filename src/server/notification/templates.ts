@@ -149,7 +149,7 @@ function asHtml(part: Part): string {
       return `<table role="presentation" style="margin:0 0 16px;border-collapse:collapse">${part.facts
         .map(
           ([label, value]) =>
-            `<tr><td style="padding:4px 16px 4px 0;color:#5c5c56;vertical-align:top">${escape(label)}</td>` +
+            `<tr><td style="padding:4px 16px 4px 0;opacity:0.75;vertical-align:top">${escape(label)}</td>` +
             `<td style="padding:4px 0">${escape(value)}</td></tr>`,
         )
         .join("")}</table>`;
@@ -165,7 +165,7 @@ const page = (heading: string, body: string): string => `<!doctype html>
 <div style="max-width:560px;margin:0 auto">
 <h1 style="margin:0 0 16px;font-size:22px;line-height:1.3">${escape(heading)}</h1>
 ${body}
-<p style="margin:24px 0 0;font-size:13px;color:#5c5c56">NullSpend</p>
+<p style="margin:24px 0 0;font-size:13px;opacity:0.75">NullSpend</p>
 </div></body></html>`;
 
 /** All text comes from callers: nothing of it is markup. */

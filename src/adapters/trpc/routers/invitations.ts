@@ -31,11 +31,16 @@ export const invitationsRouter = router({
     const { id, revokedAt } = await revokeInvitation({ ctx: ctx.verb, invitationId: input.id, deps: ctx.runtime.orgs });
     return { id: publicId("invitation", id), revokedAt: revokedAt.toISOString() };
   }),
-  /** What the holder of a link sees, signed in or not. */
-  view: publicProcedure.input(Token).query(async ({ ctx: { runtime, ip }, input }) => {
+  /** What the holder of a link sees, signed in or not, and who they are signed in as. */
+  view: publicProcedure.input(Token).query(async ({ ctx: { runtime, user, ip }, input }) => {
     const { prisma, clock, orgs } = runtime;
     const { expiresAt, ...view } = await getInvitationByToken({ ctx: { prisma, clock, ip }, token: input.token, deps: orgs });
-    return { ...view, expiresAt: expiresAt?.toISOString() ?? null };
+    const person = user && (await prisma.user.findUnique({ where: { id: user.userId }, select: { email: true, emailVerified: true } }));
+    return {
+      ...view,
+      expiresAt: expiresAt?.toISOString() ?? null,
+      signedInAs: person ? { email: person.email, emailVerified: person.emailVerified !== null } : null,
+    };
   }),
   accept: userProcedure.input(Token).mutation(async ({ ctx: { runtime, user, ip }, input }) => {
     const { prisma, clock, orgs } = runtime;
