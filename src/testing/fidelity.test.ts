@@ -19,7 +19,8 @@ type Case = {
   scenario: Scenario;
 };
 
-const CASES = 200;
+/** Per adapter; the long form is what the promise of this file was first held to. */
+const CASES = process.env.NULLSPEND_LONG === "1" ? 1_000 : 200;
 
 /** A header value of printable ASCII, without blanks at its ends, which HTTP does not keep. */
 const headerValue = fc.stringMatching(/^[!-~]([ -~]{0,60}[!-~])?$/);
@@ -230,7 +231,7 @@ describe.each(ADAPTERS)("what passes the %s adapter", (adapter) => {
       }),
       { numRuns: CASES, seed: 20_261_124, endOnFailure: true, includeErrorInReport: true },
     );
-  }, 300_000);
+  }, 900_000);
 
   it("keeps nothing back and hands nothing on that belongs to the way: requests", async () => {
     await send({
