@@ -3,7 +3,7 @@ import { MessagePage } from "@/ui/components/message-page";
 import { ButtonLink } from "@/ui/kit/button";
 import { Link } from "@/ui/kit/link";
 import { ROLES } from "@/ui/members/roles";
-import { TrpcProvider } from "@/ui/trpc";
+import { TrpcProvider } from "@/ui/trpc/provider";
 import { JoinButton } from "./join-button";
 import { type InvitationView, stepOf } from "./step";
 import { SwitchAccount } from "./switch-account";
