@@ -14,6 +14,8 @@ export const ID_PREFIX = {
   freeze: "ns_frz_",
   reservation: "ns_rsv_",
   toolCost: "ns_tlc_",
+  webhook: "ns_wh_",
+  delivery: "ns_del_",
   invitation: "ns_inv_",
 } as const;
 export type IdKind = keyof typeof ID_PREFIX;

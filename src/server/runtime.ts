@@ -3,7 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { PrismaClient } from "@/generated/prisma/client";
 import { type Clock, systemClock } from "@/lib/clock";
 import { createPrisma, migrate } from "@/lib/db";
+import { createEncryption } from "@/lib/encryption";
 import type { Env } from "@/lib/env";
+import { publicId } from "@/lib/ids";
 import type { Logger } from "@/lib/logger";
 import { type Secrets, loadSecrets } from "@/lib/secrets";
 import { type Accounts, createAccounts } from "@/server/account";
@@ -38,6 +40,7 @@ import {
   createPriceBook,
   openaiRegionOf,
 } from "@/server/pricing";
+import { type Webhooks, createWebhooks } from "@/server/webhook";
 
 /** Everything a process is made of, built once. */
 export type Runtime = {
@@ -54,6 +57,7 @@ export type Runtime = {
   decisionLog: DecisionLog;
   accounts: Accounts;
   approvals: Approvals;
+  webhooks: Webhooks;
   orgs: OrgDeps;
   mailWorker: MailWorker;
   bus: Bus;
@@ -171,6 +175,27 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     publish: ({ orgId, actionId, status }) => bus.publish({ type: "action.changed", orgId, actionId, status }),
   });
   approvals.start();
+
+  const webhookOrigin = env.publicUrl ?? `http://localhost:${env.port}`;
+  const webhooks = createWebhooks({
+    prisma,
+    clock,
+    log,
+    encryption: createEncryption({ current: secrets.encryptionKey }),
+    policy: { allowPrivate: env.webhook.allowPrivate, isProduction: env.nodeEnv === "production", ownOrigin: webhookOrigin },
+    publicUrl: webhookOrigin,
+    publish({ orgId, deliveryId, endpointId, status }) {
+      if (!bus.isWatched(orgId)) return;
+      bus.publish({
+        type: "webhook.delivery",
+        orgId,
+        deliveryId: publicId("delivery", deliveryId),
+        endpointId: publicId("webhook", endpointId),
+        status,
+      });
+    },
+  });
+  webhooks.start();
   const accounts = createAccounts({
     prisma,
     clock,
@@ -235,6 +260,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     decisionLog,
     accounts,
     approvals,
+    webhooks,
     orgs,
     mailWorker,
     bus,
@@ -257,6 +283,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       stopping = true;
       const jobsStopped = jobs.stop();
       await approvals.stop();
+      await webhooks.stop();
       await mailWorker.stop();
       // A caller who has left may still be owed the usage that the provider is about to tell.
       await Promise.race([Promise.all(gateway.unfinished), sleep(OPEN_CALLS_MS, undefined, { ref: false })]);

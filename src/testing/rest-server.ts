@@ -1,7 +1,9 @@
+import { randomBytes } from "node:crypto";
 import { createServer, request, type IncomingHttpHeaders } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Registry } from "prom-client";
 import { systemClock } from "@/lib/clock";
+import { createEncryption } from "@/lib/encryption";
 import { createLogger } from "@/lib/logger";
 import { createKeyAuthenticator } from "@/server/api-key";
 import { createApprovals } from "@/server/approval";
@@ -11,6 +13,7 @@ import { createBudgetBook, createDecisionLog } from "@/server/budget";
 import { NodeExchange } from "@/server/gateway/node-adapter";
 import { createLedger, createSettleDoor } from "@/server/ledger";
 import { ListPriceBook } from "@/server/pricing";
+import { createWebhooks } from "@/server/webhook";
 import type { TestDatabase } from "./database";
 import { createRestHandler, type RestDeps } from "@/adapters/http";
 
@@ -45,8 +48,17 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
     ask: async () => {},
     publish: () => {},
   });
+  const webhooks = createWebhooks({
+    prisma: database.prisma,
+    clock: systemClock,
+    log,
+    encryption: createEncryption({ current: randomBytes(32) }),
+    policy: { allowPrivate: true, isProduction: false, ownOrigin: "http://localhost:3000" },
+    publicUrl: "http://localhost:3000",
+  });
   const deps: RestDeps = {
     approvals,
+    webhooks,
     orgs: createOrgDeps({ publicUrl: "http://localhost:3000", bus: createBus({ log }) }),
     prisma: database.prisma,
     clock: systemClock,
@@ -80,6 +92,7 @@ export async function startRestServer(database: TestDatabase, overrides: Partial
       await new Promise((resolve) => server.close(resolve));
       await authenticator.stop();
       await approvals.stop();
+      await webhooks.stop();
       await deps.decisionLog.drain();
       await ledger.stop();
       await settleDoor.stop();

@@ -9,6 +9,7 @@ import type { AbuseLimits, Exchange } from "@/server/gateway";
 import type { Ledger, SettleDoor } from "@/server/ledger";
 import type { OrgDeps } from "@/server/org";
 import type { ListPriceBook } from "@/server/pricing";
+import type { Webhooks } from "@/server/webhook";
 
 /** What REST needs of the process. The runtime has all of it. */
 export type RestDeps = {
@@ -23,6 +24,7 @@ export type RestDeps = {
   budgetBook: BudgetBook;
   decisionLog: DecisionLog;
   approvals: Pick<Approvals, "deps" | "watch">;
+  webhooks: Pick<Webhooks, "deps">;
   orgs: OrgDeps;
   /** The list prices to show; what calls are priced with lies beside it in the runtime. */
   listPriceBook: ListPriceBook;

@@ -18,6 +18,7 @@ import { shellRouter } from "./routers/shell";
 import { sessionsRouter } from "./routers/sessions";
 import { tracesRouter } from "./routers/traces";
 import { toolCostsRouter } from "./routers/tool-costs";
+import { webhooksRouter } from "./routers/webhooks";
 
 /** Everything the dashboard asks, one router per area. Each procedure is a verb of `server`, the same that REST calls. */
 export const appRouter = router({
@@ -39,6 +40,7 @@ export const appRouter = router({
   sessions: sessionsRouter,
   shell: shellRouter,
   toolCosts: toolCostsRouter,
+  webhooks: webhooksRouter,
   traces: tracesRouter,
 });
 

@@ -4,21 +4,21 @@ import { publicRoute, type Route } from "../route";
 import { actionRoutes } from "./actions";
 import { auditLogRoutes } from "./audit-log";
 import { budgetRoutes } from "./budgets";
+import { customerRoutes } from "./customers";
 import { costEventRoutes } from "./cost-events";
 import { decisionRoutes } from "./decisions";
 import { freezeRoutes } from "./freezes";
 import { integrityRoutes } from "./integrity";
 import { invitationRoutes } from "./invitations";
-import { invitationRoutes } from "./invitations";
 import { keyRoutes } from "./keys";
 import { mcpRoutes } from "./mcp";
-import { orgRoutes } from "./orgs";
 import { orgRoutes } from "./orgs";
 import { policyRoutes } from "./policy";
 import { priceRoutes } from "./prices";
 import { serviceRoutes } from "./service";
 import { traceRoutes } from "./traces";
 import { toolCostRoutes } from "./tool-costs";
+import { webhookRoutes } from "./webhooks";
 
 const documents = new Map<string, string>();
 
@@ -50,11 +50,11 @@ export const routes: readonly Route[] = [
   ...actionRoutes,
   ...orgRoutes,
   ...invitationRoutes,
-  ...orgRoutes,
-  ...invitationRoutes,
+  ...customerRoutes,
   ...integrityRoutes,
   ...mcpRoutes,
   ...toolCostRoutes,
+  ...webhookRoutes,
   ...auditLogRoutes,
   ...serviceRoutes,
   openApiRoute,
