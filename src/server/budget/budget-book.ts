@@ -61,6 +61,10 @@ export interface BudgetBook {
   limitsOf(orgId: string): LimitsOfOrg;
   /** What refuses a call outright; the widest freeze first. */
   frozen(orgId: string, call: Pick<BudgetedCall, "apiKeyId" | "customerId">): HeldFreeze | undefined;
+  /** Where a denied caller can buy more: the customer's own address, or else the organisation's. Null also while nothing is held. */
+  upgradeUrlOf(orgId: string, customerId: string | null): string | null;
+  /** The service tier of OpenAI calls that name none; null, the dearest, also while nothing is held. */
+  assumedServiceTierOf(orgId: string): string | null;
   /** The version that is held, which may be newer than what was asked for. Undefined: nothing is held. */
   versionOf(orgId: string): bigint | undefined;
 }
@@ -71,6 +75,10 @@ type Held = {
   /** By entity, so that ten thousand customers' budgets cost a call one look. */
   byEntity: ReadonlyMap<string, readonly HeldBudget[]>;
   freezes: ReadonlyMap<string, HeldFreeze>;
+  assumedServiceTier: string | null;
+  upgradeUrl: string | null;
+  /** Of those customers that have one of their own. */
+  upgradeUrlByCustomer: ReadonlyMap<string, string>;
 };
 
 /** The longest held leave first; they are read again when needed. */
@@ -135,6 +143,12 @@ export function createBudgetBook({
         (customerId === null ? undefined : freezes.get(entityKey("customer", customerId)))
       );
     },
+    upgradeUrlOf(orgId, customerId) {
+      const held = heldByOrg.get(orgId);
+      if (!held) return null;
+      return (customerId === null ? undefined : held.upgradeUrlByCustomer.get(customerId)) ?? held.upgradeUrl;
+    },
+    assumedServiceTierOf: (orgId) => heldByOrg.get(orgId)?.assumedServiceTier ?? null,
     versionOf: (orgId) => heldByOrg.get(orgId)?.configVersion,
   };
 }
@@ -159,6 +173,10 @@ const entityKey = (type: BudgetEntityType, id: string): string => `${type}\n${id
 type LoadedRow = {
   config_version: bigint;
   timezone: string;
+  assumed_service_tier: string | null;
+  upgrade_url: string | null;
+  /** Address by customer. */
+  customers: Record<string, string> | null;
   budgets: LoadedBudget[] | null;
   freezes: HeldFreeze[] | null;
 };
@@ -187,7 +205,8 @@ type LoadedBudget = {
 /** One statement, one snapshot: the version and what it announces belong together. */
 async function read(prisma: PrismaClient, orgId: string): Promise<Held | undefined> {
   const [row] = await prisma.$queryRaw<LoadedRow[]>`
-    SELECT o.config_version, o.timezone,
+    SELECT o.config_version, o.timezone, o.assumed_service_tier, o.upgrade_url,
+      (SELECT json_object_agg(c.id, c.upgrade_url) FROM customer c WHERE c.org_id = o.id AND c.upgrade_url IS NOT NULL) AS customers,
       (SELECT json_agg(json_build_object(
           'id', b.id, 'entity_type', b.entity_type, 'entity_id', b.entity_id,
           'entity_name', CASE b.entity_type
@@ -212,6 +231,9 @@ async function read(prisma: PrismaClient, orgId: string): Promise<Held | undefin
     limits: { any: budgets.length > 0, strictTag: isStrict("tag"), strictCustomer: isStrict("customer") },
     byEntity: groupByEntity(budgets),
     freezes: new Map((row.freezes ?? []).map((freeze) => [entityKey(freeze.entityType, freeze.entityId), freeze])),
+    assumedServiceTier: row.assumed_service_tier,
+    upgradeUrl: row.upgrade_url,
+    upgradeUrlByCustomer: new Map(Object.entries(row.customers ?? {})),
   };
 }
 

@@ -21,6 +21,7 @@ import type { KeyIdentity } from "@/server/api-key";
 import type { CostEventRecord } from "@/server/events";
 import type { Ledger, Settlement } from "@/server/ledger";
 import {
+  ANYTHING_UNSAID,
   type BoundedHold,
   type Hold,
   type HoldInput,
@@ -75,6 +76,8 @@ export interface BudgetGate {
   admit(call: GatedCall): GateAnswer | Promise<GateAnswer>;
   /** Nanodollars: the most a call may cost; null where that is not known. */
   estimate(hold: GatedCall["hold"]): NanoUsd | null;
+  /** What ends a call that runs while its organisation, key or customer is frozen. */
+  frozen(freeze: HeldFreeze, call: { orgId: string; customerId: string | null }): Refusal;
   /** What a settled call turned out to cost, for budgets that hold learned sizes. */
   observe(call: { keyId: string; model: string; inputBytes: number; inputNano: NanoUsd; outputNano: NanoUsd }): void;
   /**
@@ -133,7 +136,7 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
     };
     const freeze = book.frozen(identity.orgId, about);
     if (freeze) {
-      const denial = buildFrozenDenial(freeze, { upgradeUrl: null, customerId });
+      const denial = frozenDenial(freeze, identity.orgId, customerId);
       return { ...denied(denial, null, []), denial: { balanceId: null, details: denial.details } };
     }
     if (call.hold.endpoint.class === "free") return { outcome: "unlimited" };
@@ -142,7 +145,7 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
   }
 
   async function reserve(call: GatedCall, budgets: readonly HeldBudget[]): Promise<GateAnswer> {
-    const input: HoldInput = { ...call.hold, ...prices };
+    const input = withAccount(call.hold);
     let current = budgets;
     let tightened = false;
     let hold = computeHold(input);
@@ -249,7 +252,7 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
       decisionId: call.callId,
       denialStatus: identity.restrictions?.denialStatus ?? 429,
       publicUrl: publicUrl(),
-      upgradeUrl: null,
+      upgradeUrl: book.upgradeUrlOf(identity.orgId, customerId),
       customerId,
     });
     decisionLog.record({
@@ -286,16 +289,32 @@ export function createBudgetGate(options: BudgetGateOptions): BudgetGate {
   }
 
   function estimate(hold: GatedCall["hold"]): NanoUsd | null {
-    const computed = computeHold({ ...hold, ...prices });
+    const computed = computeHold(withAccount(hold));
     return computed.outcome === "refused" || (computed.outcome === "unpriced" && !computed.ceiling) ? null : boundOf(computed);
   }
+
+  /** With what the organisation says of its account at the provider. */
+  function withAccount(hold: GatedCall["hold"]): HoldInput {
+    const tier = book.assumedServiceTierOf(hold.orgId);
+    return { ...hold, ...prices, ...(tier !== null && { unsaid: { ...ANYTHING_UNSAID, serviceTiers: [tier] } }) };
+  }
+
+  const frozenDenial = (freeze: HeldFreeze, orgId: string, customerId: string | null): Denial =>
+    buildFrozenDenial(freeze, { upgradeUrl: book.upgradeUrlOf(orgId, customerId), customerId });
 
   async function chargesOfLater(event: CostEventRecord, configVersion: bigint): Promise<Settlement["budgets"]> {
     await book.ensureLoaded(event.orgId, configVersion);
     return chargesAfterTheFact(event, { budgetBook: book, ledger });
   }
 
-  return { admit, estimate, observe: (call) => learner.observe(call), chargesOfLater, ledger };
+  return {
+    admit,
+    estimate,
+    frozen: (freeze, { orgId, customerId }) => refusalOf(frozenDenial(freeze, orgId, customerId)),
+    observe: (call) => learner.observe(call),
+    chargesOfLater,
+    ledger,
+  };
 }
 
 const boundOf = (hold: Hold): NanoUsd =>
@@ -303,10 +322,6 @@ const boundOf = (hold: Hold): NanoUsd =>
 
 function denied(denial: Denial, estimate: NanoUsd | null, headers: string[]): Extract<GateAnswer, { outcome: "denied" }> {
   return { outcome: "denied", refused: refusalOf(denial), estimate, headers };
-}
-
-export function frozenRefusal(freeze: HeldFreeze, customerId: string | null): Refusal {
-  return refusalOf(buildFrozenDenial(freeze, { upgradeUrl: null, customerId }));
 }
 
 function refusalOf(denial: Denial): Refusal {

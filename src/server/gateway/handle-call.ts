@@ -13,7 +13,7 @@ import { tokensAheadAtMost } from "@/server/metering";
 import type { GatewayMetrics } from "@/server/metrics";
 import type { AbuseLimits } from "./abuse-limits";
 import { type ApprovalGate, hashOfBody, type Waiting, waitMsOf } from "./approval-gate";
-import { type BudgetGate, type GateAnswer, type GatedCall, frozenRefusal } from "./budget-gate";
+import { type BudgetGate, type GateAnswer, type GatedCall } from "./budget-gate";
 import { type CallAttribution, attributionOf } from "./attribution-of-call";
 import { clientAddress } from "./client-address";
 import { type BodyDecoder, DECODABLE_ENCODINGS, createBodyDecoder } from "./decode-copy";
@@ -682,7 +682,7 @@ class GatewayCall implements ForwardListener {
   #beLive(): void {
     const { orgId, keyId } = this.#identity!;
     const { customerId } = this.#attribution!;
-    this.#live = { orgId, keyId, customerId, freeze: (by) => this.#freeze(frozenRefusal(by, customerId)) };
+    this.#live = { orgId, keyId, customerId, freeze: (by) => this.#freeze(this.#gateway.budgets.frozen(by, { orgId, customerId })) };
     this.#gateway.liveCalls.add(this.#live);
   }
 

@@ -67,12 +67,12 @@ export async function checkToolBudget(
   const asked: Asked = { caller, call, sessionId, draft, estimateNano };
 
   await loadBudgets(caller.orgId, dependencies);
-  const freeze = dependencies.budgetBook.frozen(caller.orgId, call);
+  const { budgetBook } = dependencies;
+  const freeze = budgetBook.frozen(caller.orgId, call);
   if (freeze) {
-    return deny(
-      { asked, denial: buildFrozenDenial(freeze, { upgradeUrl: null, customerId: call.customerId }), balanceId: null },
-      dependencies,
-    );
+    const { customerId } = call;
+    const denial = buildFrozenDenial(freeze, { upgradeUrl: budgetBook.upgradeUrlOf(caller.orgId, customerId), customerId });
+    return deny({ asked, denial, balanceId: null }, dependencies);
   }
   const answer = await holdForTool({ draft, call, sessionId, amountNano: estimateNano }, dependencies);
   switch (answer.outcome) {
@@ -109,7 +109,7 @@ function denyByBudget(asked: Asked, denied: ToolHoldDenied, dependencies: McpDep
     decisionId: draft.id,
     denialStatus: caller.restrictions.denialStatus,
     publicUrl: dependencies.publicUrl,
-    upgradeUrl: null,
+    upgradeUrl: dependencies.budgetBook.upgradeUrlOf(caller.orgId, call.customerId),
     customerId: call.customerId,
   });
   const snapshot = decisionSnapshot({
@@ -145,5 +145,7 @@ async function deny(
     chargedNano: nanoUsd(0n),
   };
   if (settleDoor.accepting) void settleDoor.settle({ event, denial: { balanceId, details: denial.details } });
-  throw new DenialError({ ...denial, message: denial.message.charAt(0).toUpperCase() + denial.message.slice(1) });
+  const { upgradeUrl } = denial;
+  const details = upgradeUrl === null ? denial.details : { ...denial.details, upgrade_url: upgradeUrl };
+  throw new DenialError({ ...denial, details, message: denial.message.charAt(0).toUpperCase() + denial.message.slice(1) });
 }

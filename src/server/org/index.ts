@@ -3,6 +3,7 @@ export { bumpConfigVersion } from "@/server/config-version";
 export { acceptInvitation, getInvitationByToken, type AcceptedInvitation, type InvitationView } from "./accept-invitation";
 export { createOrganisationWithOwner } from "./create-organisation";
 export { createOrganisation } from "./create-team";
+export { updateCustomer, type CustomerRecord } from "./customer";
 export { deleteOrganisation } from "./delete";
 export { createOrgDeps, type OrgDeps } from "./deps";
 export { getOrganisation, listOrganisationsOfUser, type OrganisationRecord } from "./get-organisation";
@@ -10,12 +11,14 @@ export { initFromEnv, type InitOutcome } from "./init";
 export {
   ChangeRoleInput,
   CreateOrganisationInput,
+  CustomerId,
   DeleteOrganisationInput,
   InvitationRole,
   InviteMembersInput,
   MemberInput,
   ORGANISATION_NAME_LENGTH_MAX,
   SetApproverInput,
+  UpdateCustomerInput,
   UpdateOrganisationInput,
   UpgradeUrl,
   UpgradeUrlInput,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { microdollarsToNano } from "@/lib/money";
+import { CUSTOMER_ID } from "@/server/events/attribution";
 
 export const ORGANISATION_NAME_LENGTH_MAX = 50;
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{1,48})[a-z0-9]$/;
@@ -78,6 +79,10 @@ export const UpdateOrganisationInput = z
 export type UpdateOrganisationInput = z.output<typeof UpdateOrganisationInput>;
 
 export const UpgradeUrlInput = z.strictObject({ upgradeUrl: UpgradeUrl.nullable() });
+
+export const CustomerId = z.string().regex(CUSTOMER_ID, "must be a customer's id");
+export const UpdateCustomerInput = UpgradeUrlInput.extend({ id: CustomerId });
+export type UpdateCustomerInput = z.output<typeof UpdateCustomerInput>;
 
 /** `name` is typed by whoever deletes, so that nothing goes by a click in the wrong window. */
 export const DeleteOrganisationInput = z.strictObject({ name: z.string().max(200) });
