@@ -1,0 +1,122 @@
+import { randomBytes } from "node:crypto";
+import type { World } from "./world";
+
+/**
+ * A valid input of every procedure and route, of the things of one world. What has none here is called without input, and the test
+ * says so if that is not valid.
+ */
+const soon = () => new Date(Date.now() + 86_400_000).toISOString();
+const unique = () => randomBytes(4).toString("hex");
+
+const budget = () => ({ entityType: "customer", entityId: `customer-${unique()}`, maxBudgetMicrodollars: 5_000_000 });
+const price = { provider: "openai", model: "gpt-test", inputUsdPerMTok: "1", outputUsdPerMTok: "2" };
+const tool = { serverName: "files", toolName: "read" };
+const policies = { policies: [{ name: "mails", conditions: { actionTypes: ["send_email"] } }] };
+
+export const PROCEDURE_INPUTS: Readonly<Record<string, (world: World) => unknown>> = {
+  "actions.approve": ({ actionId }) => ({ id: actionId, terms: {} }),
+  "actions.cancel": ({ actionId }) => ({ id: actionId }),
+  "actions.costs": ({ actionId }) => ({ id: actionId }),
+  "actions.get": ({ actionId }) => ({ id: actionId }),
+  "actions.reject": ({ actionId }) => ({ id: actionId, terms: { reason: "no" } }),
+  "actions.requestIncrease": ({ budgetId }) => ({ budgetId, requestedAmountMicrodollars: 1_000_000, reason: "more" }),
+  "approvalPolicies.set": () => policies,
+  "budgets.create": budget,
+  "budgets.delete": ({ budgetId }) => ({ id: budgetId }),
+  "budgets.get": ({ budgetId }) => ({ id: budgetId }),
+  "budgets.ofKey": ({ keyId }) => ({ keyId }),
+  "budgets.preview": () => ({ entityType: "org", maxBudgetMicrodollars: 1_000_000 }),
+  "budgets.reset": ({ budgetId }) => ({ id: budgetId }),
+  "budgets.sources": ({ budgetId }) => ({ id: budgetId }),
+  "budgets.update": ({ budgetId }) => ({ id: budgetId, changes: { maxBudgetMicrodollars: 2_000_000_000 } }),
+  "decisions.get": ({ decisionId }) => ({ id: decisionId }),
+  "events.get": ({ eventId }) => ({ id: eventId }),
+  "freezes.create": () => ({ entityType: "customer", entityId: `customer-${unique()}`, reason: "test" }),
+  "freezes.lift": ({ freezeId }) => ({ id: freezeId }),
+  "invitations.accept": ({ invitationToken }) => ({ token: invitationToken }),
+  "invitations.create": () => ({ emails: `${unique()}@example.com`, role: "viewer" }),
+  "invitations.resend": ({ invitationId }) => ({ id: invitationId }),
+  "invitations.revoke": ({ invitationId }) => ({ id: invitationId }),
+  "invitations.view": ({ invitationToken }) => ({ token: invitationToken }),
+  "keys.create": () => ({ name: "made by the test" }),
+  "keys.get": ({ keyId }) => ({ id: keyId }),
+  "keys.revoke": ({ keyId }) => ({ id: keyId }),
+  "keys.rotate": ({ keyId }) => ({ id: keyId }),
+  "keys.update": ({ keyId }) => ({ id: keyId, changes: { name: "renamed" } }),
+  "members.changeRole": ({ otherMemberId }) => ({ userId: otherMemberId, role: "viewer" }),
+  "members.remove": ({ otherMemberId }) => ({ userId: otherMemberId }),
+  "members.setApprover": ({ otherMemberId }) => ({ userId: otherMemberId, isApprover: true }),
+  "members.transferOwnership": ({ otherMemberId }) => ({ userId: otherMemberId }),
+  "orgs.create": () => ({ name: "Another team" }),
+  "orgs.delete": ({ orgName }) => ({ name: orgName }),
+  "orgs.update": () => ({ timezone: "Europe/Berlin" }),
+  "prices.delete": () => ({ provider: price.provider, model: price.model }),
+  "prices.put": () => price,
+  "reports.attribution": () => ({ groupBy: "model" }),
+  "reports.attributionDetail": () => ({ groupBy: "model", value: "openai/gpt-4o-mini-2024-07-18" }),
+  "reports.explore": () => ({ groupBy: "customer", period: "7d" }),
+  "sessions.get": ({ sessionId }) => ({ sessionId }),
+  "sessions.timeline": ({ sessionId }) => ({ sessionId }),
+  "shell.load": ({ orgSlug }) => ({ slug: orgSlug }),
+  "toolCosts.delete": () => tool,
+  "toolCosts.put": () => ({ ...tool, costMicrodollars: 5 }),
+  "traces.get": ({ traceId }) => ({ traceId }),
+};
+
+/** One request: `{name}` of the path is taken from `params`. */
+export type RouteInput = { params?: Record<string, string>; query?: Record<string, string>; body?: unknown };
+
+export const ROUTE_INPUTS: Readonly<Record<string, (world: World) => RouteInput>> = {
+  acceptInvitation: ({ invitationToken }) => ({ body: { token: invitationToken } }),
+  approveAction: ({ actionId }) => ({ params: { id: actionId }, body: {} }),
+  cancelAction: ({ actionId }) => ({ params: { id: actionId }, body: {} }),
+  checkMcpBudget: () => ({ body: tool }),
+  createAction: () => ({ body: { agentId: "agent", actionType: "send_email", payload: {}, expiresInSeconds: 60 } }),
+  createApiKey: () => ({ body: { name: "made by the test", expiresAt: soon() } }),
+  createBudget: () => ({ body: budget() }),
+  createFreeze: () => ({ body: { entityType: "customer", entityId: `customer-${unique()}`, reason: "test" } }),
+  createOrganisation: () => ({ body: { name: "Another team" } }),
+  deleteBudget: ({ budgetId }) => ({ params: { id: budgetId } }),
+  deleteOrganisation: ({ orgPublicId, orgName }) => ({ params: { id: orgPublicId }, query: { name: orgName } }),
+  deletePrice: () => ({ params: { provider: price.provider, model: price.model } }),
+  deleteToolCost: () => ({ query: tool }),
+  discoverTools: () => ({ body: { serverName: "files", tools: [{ name: "read" }] } }),
+  getAction: ({ actionId }) => ({ params: { id: actionId } }),
+  getApiKey: ({ keyId }) => ({ params: { id: keyId } }),
+  getAttribution: () => ({ query: { groupBy: "model" } }),
+  getAttributionDetail: () => ({ params: { value: "openai/gpt-4o-mini" }, query: { groupBy: "model" } }),
+  getBudget: ({ budgetId }) => ({ params: { id: budgetId } }),
+  getBudgetSources: ({ budgetId }) => ({ params: { id: budgetId } }),
+  getCostEvent: ({ eventId }) => ({ params: { id: eventId } }),
+  getDecision: ({ decisionId }) => ({ params: { id: decisionId } }),
+  getOrganisation: ({ orgPublicId }) => ({ params: { id: orgPublicId } }),
+  getSession: ({ sessionId }) => ({ params: { sessionId } }),
+  getTrace: ({ traceId }) => ({ params: { traceId } }),
+  getUpgradeUrl: ({ orgPublicId }) => ({ params: { id: orgPublicId } }),
+  inviteMembers: ({ orgPublicId }) => ({ params: { id: orgPublicId }, body: { emails: `${unique()}@example.com`, role: "viewer" } }),
+  leaveOrganisation: ({ orgPublicId }) => ({ params: { id: orgPublicId }, body: {} }),
+  liftFreeze: ({ freezeId }) => ({ params: { id: freezeId } }),
+  listActionCosts: ({ actionId }) => ({ params: { id: actionId } }),
+  listInvitations: ({ orgPublicId }) => ({ params: { id: orgPublicId } }),
+  listMembers: ({ orgPublicId }) => ({ params: { id: orgPublicId } }),
+  putPrice: () => ({ params: { provider: price.provider, model: price.model }, body: { inputUsdPerMTok: "1", outputUsdPerMTok: "2" } }),
+  putToolCost: () => ({ body: { ...tool, costMicrodollars: 5 } }),
+  rejectAction: ({ actionId }) => ({ params: { id: actionId }, body: { reason: "no" } }),
+  removeMember: ({ orgPublicId, otherMemberId }) => ({ params: { id: orgPublicId, userId: otherMemberId } }),
+  reportActionResult: ({ actionId }) => ({ params: { id: actionId }, body: { status: "executed" } }),
+  reportCostEvent: () => ({ body: { provider: "openai", model: "gpt-4o-mini", costMicrodollars: 5 } }),
+  reportCostEvents: () => ({ body: { events: [{ provider: "openai", model: "gpt-4o-mini", costMicrodollars: 5 }] } }),
+  reportMcpEvents: () => ({ body: { events: [tool] } }),
+  resendInvitation: ({ orgPublicId, invitationId }) => ({ params: { id: orgPublicId, invitationId }, body: {} }),
+  resetBudget: ({ budgetId }) => ({ params: { id: budgetId }, body: {} }),
+  revokeApiKey: ({ keyId }) => ({ params: { id: keyId } }),
+  revokeInvitation: ({ orgPublicId, invitationId }) => ({ params: { id: orgPublicId, invitationId } }),
+  rotateApiKey: ({ keyId }) => ({ params: { id: keyId }, body: {} }),
+  setApprovalPolicies: () => ({ body: policies }),
+  setUpgradeUrl: ({ orgPublicId }) => ({ params: { id: orgPublicId }, body: { upgradeUrl: "https://example.com/upgrade" } }),
+  transferOwnership: ({ orgPublicId, otherMemberId }) => ({ params: { id: orgPublicId }, body: { userId: otherMemberId } }),
+  updateApiKey: ({ keyId }) => ({ params: { id: keyId }, body: { name: "renamed" } }),
+  updateBudget: ({ budgetId }) => ({ params: { id: budgetId }, body: { maxBudgetMicrodollars: 2_000_000_000 } }),
+  updateMember: ({ orgPublicId, otherMemberId }) => ({ params: { id: orgPublicId, userId: otherMemberId }, body: { role: "viewer" } }),
+  updateOrganisation: ({ orgPublicId }) => ({ params: { id: orgPublicId }, body: { timezone: "Europe/Berlin" } }),
+};
