@@ -191,8 +191,7 @@ async function sumsOfRange(question: SumsOfRange): Promise<{ groups: GroupRow[];
     isGrouped && dimension !== null
       ? ctx.prisma.$queryRaw<(Unnamed & { value: string | null; count: bigint })[]>`
         WITH grouped AS MATERIALIZED (
-          SELECT value, sum(cost_nano) AS cost_nano, sum(calls) AS calls, sum(denied_calls) AS denied_calls,
-            sum(input_tokens + output_tokens) AS tokens
+          SELECT value, sum(cost_nano) AS cost_nano, sum(calls) AS calls, ${RANKED_BY[metric]}
           FROM ${rollupRows({ ctx, rows, dimension, columns: RANKED_COLUMNS, ...(values && { values }) })} AS rows GROUP BY value
         )
         (SELECT value, cost_nano::text, calls::text, 1::bigint AS count FROM grouped ORDER BY ${orderOf(metric)} LIMIT ${top})
@@ -374,6 +373,14 @@ const CELL_METRIC: Readonly<Record<Metric, string>> = {
   calls: "calls::numeric",
   tokens: "input_tokens::numeric + output_tokens::numeric",
   denied: "denied_calls::numeric",
+};
+
+/** What a ranking needs beside cost and calls, which it always has. */
+const RANKED_BY: Readonly<Record<Metric, Prisma.Sql>> = {
+  cost: Prisma.sql`0 AS tokens`,
+  calls: Prisma.sql`0 AS tokens`,
+  tokens: Prisma.sql`sum(input_tokens + output_tokens) AS tokens`,
+  denied: Prisma.sql`sum(denied_calls) AS denied_calls`,
 };
 
 /** Of the table `grouped`, by name: alone, these would be the texts that are answered. */

@@ -66,13 +66,18 @@ async function attributionOf({ ctx, input }: { ctx: Ctx; input: AttributionInput
   const dimension = dimensionOf(groupBy);
   const period = await resolvePeriod({ ctx, input: range });
   const rows = await rowsOfRange({ ctx, range: period });
-  const [ranked, [all], [total]] = await Promise.all([
-    ctx.prisma.$queryRaw<{ value: string; groups: bigint }[]>`
-      SELECT value, count(*) OVER () AS groups FROM ${rollupRows({ ctx, rows, dimension, columns: RANKED_COLUMNS })} AS rows
+  const [ranked, [total = NOTHING]] = await Promise.all([
+    ctx.prisma.$queryRaw<{ value: string; groups: bigint; calls: string }[]>`
+      SELECT value, count(*) OVER () AS groups, (sum(sum(calls)) OVER ())::text AS calls
+      FROM ${rollupRows({ ctx, rows, dimension, columns: RANKED_COLUMNS })} AS rows
       GROUP BY value ORDER BY sum(cost_nano) DESC, sum(calls) DESC, value LIMIT ${limit}`,
-    ctx.prisma.$queryRaw<SumsRow[]>`SELECT ${SUMS} FROM ${rollupRows({ ctx, rows, dimension })} AS rows`,
     ctx.prisma.$queryRaw<SumsRow[]>`SELECT ${SUMS} FROM ${rollupRows({ ctx, rows, dimension: "total" })} AS rows`,
   ]);
+  // Where every call names a value there is nothing over, and the sums of thousands of groups need not be known.
+  const [all = NOTHING] =
+    (ranked[0]?.calls ?? "0") === total.calls
+      ? [total]
+      : await ctx.prisma.$queryRaw<SumsRow[]>`SELECT ${SUMS} FROM ${rollupRows({ ctx, rows, dimension })} AS rows`;
   const values = ranked.map(({ value }) => value);
   const sums = await ctx.prisma.$queryRaw<GroupRow[]>`
     SELECT value, ${SUMS} FROM ${rollupRows({ ctx, rows, dimension, values })} AS rows GROUP BY value`;
@@ -80,7 +85,7 @@ async function attributionOf({ ctx, input }: { ctx: Ctx; input: AttributionInput
   const groups = values.flatMap((value) => byValue.get(value) ?? []);
   const names = await namesOfValues({ ctx, dimension, values: groups.map(({ value }) => value) });
   const totalGroups = Number(ranked[0]?.groups ?? 0);
-  const unnamed = difference(total ?? NOTHING, all ?? NOTHING);
+  const unnamed = difference(total, all);
   return {
     period: presentPeriod(period),
     groupBy,
@@ -97,7 +102,7 @@ async function attributionOf({ ctx, input }: { ctx: Ctx; input: AttributionInput
     ],
     totalGroups,
     hasMore: totalGroups > groups.length,
-    totals: presentSums(total ?? NOTHING),
+    totals: presentSums(total),
   };
 }
 
