@@ -1,8 +1,9 @@
 import type { ReactNode } from "react";
+import type { Role } from "@/generated/prisma/enums";
 import { MessagePage } from "@/ui/components/message-page";
 import { ButtonLink } from "@/ui/kit/button";
 import { Link } from "@/ui/kit/link";
-import { ROLES } from "@/ui/members/roles";
+import { roleWord } from "@/ui/members/roles";
 import { TrpcProvider } from "@/ui/trpc/provider";
 import { JoinButton } from "./join-button";
 import { type InvitationView, stepOf } from "./step";
@@ -88,19 +89,25 @@ export function InvitePage({ token, view }: { token: string; view: InvitationVie
   }
 }
 
+const RIGHTS: Readonly<Record<Role, string>> = {
+  viewer: "You will see everything and change nothing.",
+  member: "You will see everything, make keys of your own and ask for more budget.",
+  admin: "You will see everything, change budgets, keys, webhooks and prices, invite people and decide approvals.",
+  owner: "It will be yours.",
+};
+
 function Offer({ view, children }: { view: InvitationView; children: ReactNode }) {
-  const role = ROLES.find(({ value }) => value === view.role);
   return (
     <MessagePage code="Invitation" title={`Join ${view.orgName ?? "an organisation"}`}>
       <p>
         {view.invitedBy ?? "Somebody"} invites you to <strong className="font-semibold text-ink">{view.orgName}</strong>
-        {role && (
+        {view.role && (
           <>
             {" "}
-            as <strong className="font-semibold text-ink">{role.label.toLowerCase()}</strong>
+            as <strong className="font-semibold text-ink">{roleWord(view.role).toLowerCase()}</strong>
           </>
         )}
-        .{role && ` ${role.hint}`}
+        .{view.role && ` ${RIGHTS[view.role]}`}
       </p>
       {children}
     </MessagePage>
