@@ -11,3 +11,4 @@ export {
   type LiveEvent,
   type LiveEventType,
 } from "./messages";
+export { connectRedis, type RedisLink } from "./redis-link";
