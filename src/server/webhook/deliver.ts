@@ -12,7 +12,7 @@ import { signatureHeaders } from "./sign";
 /** Must outlive the longest attempt, or another process sends while this one still does. */
 const LEASE_MS = 60_000;
 /** In flight per endpoint and process. A failing endpoint gets one, so that waiting for it costs little. */
-const PER_ENDPOINT = 4;
+const PER_ENDPOINT = 16;
 const PER_FAILING_ENDPOINT = 1;
 /** Five days without one success (CONTRACT §9). */
 const FAILING_MAX_MS = 5 * 24 * 3_600_000;
