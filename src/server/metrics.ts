@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { DenialReviewStats } from "@/server/budget";
 import type { CostEventRecord } from "@/server/events";
 import type { JobOutcome } from "@/server/jobs";
 import type { SettleStats } from "@/server/ledger";
@@ -20,6 +21,8 @@ export type MetricSources = {
   openCalls: () => number;
   /** What the settle door has done since the process began. */
   settleStats: () => Readonly<SettleStats>;
+  /** Denials of budgets that were looked at again. */
+  denialReviewStats: () => Readonly<DenialReviewStats>;
   /** Undefined where no spans are made. */
   traceStats?: () => Readonly<TraceStats>;
 };
@@ -97,6 +100,17 @@ export function createGatewayMetrics(input: MetricSources): GatewayMetrics {
     collect() {
       this.reset();
       this.inc(input.settleStats().retries);
+    },
+  });
+  new Counter({
+    name: "nullspend_denials_judged_total",
+    help: "Budget denials, looked at when the calls in flight had ended. needless: with what those cost in place of their holds, it fitted.",
+    labelNames: ["outcome"] as const,
+    registers: [registry],
+    collect() {
+      const stats = input.denialReviewStats();
+      this.reset();
+      for (const outcome of ["needless", "needed"] as const) this.inc({ outcome }, stats[outcome]);
     },
   });
   const { traceStats } = input;

@@ -23,7 +23,7 @@ import {
   createUpstreams,
 } from "@/server/gateway";
 import { type Ledger, type SettleDoor, createLedger, createSettleDoor } from "@/server/ledger";
-import { type BudgetBook, type DecisionLog, createBudgetBook, createDecisionLog } from "@/server/budget";
+import { type BudgetBook, type DecisionLog, createBudgetBook, createDecisionLog, createDenialReview } from "@/server/budget";
 import { type Bus, createBus } from "@/server/bus";
 import { createHoldLearner } from "@/server/metering";
 import { createJobRunner, createMaintenanceJobs } from "@/server/jobs";
@@ -128,7 +128,9 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   });
   const ledger = createLedger({ connectionString: databaseUrl, clock, log });
   ledger.start();
-  const decisionLog = createDecisionLog({ prisma, log });
+  const denialReview = createDenialReview({ prisma, clock, log });
+  denialReview.start();
+  const decisionLog = createDecisionLog({ prisma, log, onWritten: (denials) => denialReview.add(denials) });
   const dearest = createDearestPrices(listPriceBook);
   const budgetBook = createBudgetBook({ prisma });
   const budgets = createBudgetGate({
@@ -150,6 +152,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     backlog: () => settleDoor.backlog,
     openCalls: () => [...openCalls.values()].reduce((sum, count) => sum + count, 0),
     settleStats: () => settleDoor.stats,
+    denialReviewStats: () => denialReview.stats,
     ...(traces && { traceStats: () => traces.stats }),
   });
   const jobs = createJobRunner({
@@ -293,6 +296,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
       await settleDoor.stop();
       await ledger.stop();
       await decisionLog.drain();
+      denialReview.stop();
       await authenticator.stop();
       await traces?.stop();
       await listPrices.stop();

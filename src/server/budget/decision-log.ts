@@ -32,10 +32,13 @@ export function createDecisionLog({
   prisma,
   log,
   waitingMax = WAITING_MAX,
+  onWritten = () => {},
 }: {
   prisma: PrismaClient;
   log: Pick<Logger, "warn">;
   waitingMax?: number;
+  /** With the calls that held money. */
+  onWritten?: (written: readonly { orgId: string; snapshot: DecisionSnapshot }[]) => void;
 }): DecisionLog {
   const waiting: Decision[] = [];
   let dropped = 0;
@@ -45,7 +48,7 @@ export function createDecisionLog({
     while (waiting.length > 0) {
       const batch = waiting.splice(0, BATCH_MAX);
       try {
-        await write(prisma, batch);
+        onWritten(await write(prisma, batch));
       } catch (error) {
         dropped += batch.length;
         log.warn({ err: error }, `${batch.length} decisions could not be written down`);
@@ -72,17 +75,16 @@ export function createDecisionLog({
   };
 }
 
-async function write(prisma: PrismaClient, batch: readonly Decision[]): Promise<void> {
+async function write(prisma: PrismaClient, batch: readonly Decision[]): Promise<readonly { orgId: string; snapshot: DecisionSnapshot }[]> {
   const reservations = await readReservations(prisma, [...new Set(batch.flatMap(({ balanceIds }) => [...balanceIds.values()]))]);
-  await prisma.budgetDecision.createMany({
-    data: batch.map(({ orgId, eventId, snapshot, balanceIds }) => ({
-      id: eventId,
-      orgId,
-      eventId,
-      snapshot: withReservations(snapshot, (budgetId) => reservations.get(balanceIds.get(budgetId) ?? -1n) ?? []),
-    })),
-    skipDuplicates: true,
-  });
+  const rows = batch.map(({ orgId, eventId, snapshot, balanceIds }) => ({
+    id: eventId,
+    orgId,
+    eventId,
+    snapshot: withReservations(snapshot, (budgetId) => reservations.get(balanceIds.get(budgetId) ?? -1n) ?? []),
+  }));
+  await prisma.budgetDecision.createMany({ data: rows, skipDuplicates: true });
+  return rows;
 }
 
 function withReservations(snapshot: DecisionSnapshot, of: (budgetId: string) => ShownReservation[]): DecisionSnapshot {

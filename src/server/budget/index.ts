@@ -10,6 +10,7 @@ export {
 export { getKeyOfCaller, type KeyOfCaller } from "./budgets-of-key";
 export { chargesAfterTheFact, chargesOfReported, type ReportedCharges } from "./charges-of-reported";
 export { createBudget } from "./create";
+export { createDenialReview, type DenialReview, type DenialReviewStats } from "./denial-review";
 export { createDecisionLog, type Decision, type DecisionLog } from "./decision-log";
 export { decisionSnapshot, DecisionSnapshot, type AmountsOfBudget, type SnapshotInput } from "./decision-snapshot";
 export { deleteBudget } from "./delete";
