@@ -1,19 +1,19 @@
 import { z } from "zod";
 import { invalid } from "./parse-input";
 
+const sessionId = z
+  .string()
+  .min(1)
+  .max(512)
+  .refine((id) => !id.includes("\0"));
+
 /** Where a page ended, by list. A cursor names a place, not a right: every query still names its organisation. */
 const POSITIONS = {
   "cost-events": z.guid(),
   "session-timeline": z.guid(),
   traces: z.guid(),
-  sessions: z.tuple([
-    z.iso.datetime(),
-    z
-      .string()
-      .min(1)
-      .max(512)
-      .refine((id) => !id.includes("\0")),
-  ]),
+  sessions: z.tuple([z.iso.datetime(), sessionId]),
+  "sessions-by-cost": z.tuple([z.string().regex(/^\d{1,18}$/), sessionId]),
 };
 type List = keyof typeof POSITIONS;
 type Position<L extends List> = z.infer<(typeof POSITIONS)[L]>;

@@ -273,6 +273,35 @@ describe("sessions", () => {
     expect(listed.toSorted()).toEqual(names.toSorted());
   });
 
+  it("are paged dearest first once each, also where many cost the same", async () => {
+    const { orgId, ctx } = await newOrg();
+    const names = Array.from({ length: 12 }, (_, i) => `s-${String(i).padStart(2, "0")}`);
+    const events = names.map((sessionId) => eventAt(START_MS, { orgId, sessionId }));
+    await settleAll(database, [...events, eventAt(START_MS, { orgId, sessionId: "s-07" })]);
+    const listed = await allPages(async (cursor) => {
+      const page = await listSessions({ ctx, input: { sort: "cost", limit: 5, ...(cursor === undefined ? {} : { cursor }) } });
+      return { data: page.data.map(({ sessionId }) => ({ id: sessionId })), cursor: page.cursor };
+    });
+    expect(listed).toEqual(["s-07", ...names.filter((name) => name !== "s-07")]);
+  });
+
+  it("are found by any part of their id, read literally, and by when they were active last", async () => {
+    const { orgId, ctx } = await newOrg();
+    const events = [
+      eventAt(START_MS, { orgId, sessionId: "Agent_1" }),
+      eventAt(START_MS + 60_000, { orgId, sessionId: "agentX1" }),
+      eventAt(START_MS, { orgId, sessionId: "100%\\" }),
+    ];
+    await settleAll(database, events);
+    const found = async (input: Parameters<typeof listSessions>[0]["input"]): Promise<string[]> =>
+      (await listSessions({ ctx, input })).data.map(({ sessionId }) => sessionId);
+    expect(await found({ search: "agent_" })).toEqual(["Agent_1"]);
+    expect(await found({ search: "0%\\" })).toEqual(["100%\\"]);
+    expect(await found({ search: "%" })).toEqual(["100%\\"]);
+    expect(await found({ from: new Date(START_MS + 1).toISOString() })).toEqual(["agentX1"]);
+    expect(await found({ to: new Date(START_MS + 1).toISOString(), search: "AGENT" })).toEqual(["Agent_1"]);
+  });
+
   it("sum up their events and show the first 200", async () => {
     const { orgId, ctx } = await newOrg();
     const events = Array.from({ length: 205 }, (_, i) => eventAt(START_MS + i * 1_000, { orgId, sessionId: "long" }));

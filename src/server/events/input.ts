@@ -131,7 +131,15 @@ export const AttributionDetailInput = withPeriod({
 });
 export type AttributionDetailInput = z.input<typeof AttributionDetailInput>;
 
-export const ListSessionsInput = z.strictObject({ limit: pageSize, cursor: cursor.optional() });
+export const ListSessionsInput = z
+  .strictObject({
+    ...range,
+    search: text(SESSION_ID_LENGTH_MAX).optional().meta({ description: "Part of the session's id." }),
+    sort: z.enum(["recent", "cost"]).default("recent").meta({ description: "The one that was active last first, or the dearest." }),
+    limit: pageSize,
+    cursor: cursor.optional(),
+  })
+  .refine(isForward, FORWARD);
 export type ListSessionsInput = z.input<typeof ListSessionsInput>;
 
 export const GetSessionInput = z.strictObject({ sessionId: text(TEXT_LENGTH_MAX) });

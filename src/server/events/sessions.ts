@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { CostSession } from "@/generated/prisma/client";
+import type { CostSession, Prisma } from "@/generated/prisma/client";
 import { ServiceError } from "@/lib/errors";
 import { assertAllowed } from "@/server/access";
 import type { Ctx } from "@/server/context";
@@ -51,7 +51,7 @@ export type SessionDetail = z.infer<typeof SessionDetail>;
 
 const ACCESS = { key: ["read"], user: "viewer" } as const;
 
-/** The session that was active last comes first. */
+/** The session that was active last comes first, or the dearest. Of a range: those that were active in it last. */
 export async function listSessions({
   ctx,
   input,
@@ -60,23 +60,44 @@ export async function listSessions({
   input: ListSessionsInput;
 }): Promise<{ data: SessionRow[]; cursor: string | null }> {
   assertAllowed(ctx.principal, ACCESS);
-  const { limit, cursor } = parsed(ListSessionsInput, input);
+  const { limit, cursor, sort, search, from, to } = parsed(ListSessionsInput, input);
+  const lastEventAt = { ...(from !== undefined && { gte: new Date(from) }), ...(to !== undefined && { lt: new Date(to) }) };
   const rows = await ctx.prisma.costSession.findMany({
-    where: { orgId: ctx.principal.orgId, ...(cursor === undefined ? {} : after(cursor)) },
-    orderBy: [{ lastEventAt: "desc" }, { sessionId: "asc" }],
+    where: {
+      orgId: ctx.principal.orgId,
+      AND: [
+        { lastEventAt },
+        ...(search === undefined ? [] : [{ sessionId: { contains: literally(search), mode: "insensitive" as const } }]),
+        ...(cursor === undefined ? [] : [sort === "cost" ? afterCost(cursor) : afterTime(cursor)]),
+      ],
+    },
+    orderBy: [sort === "cost" ? { costNano: "desc" } : { lastEventAt: "desc" }, { sessionId: "asc" }],
     take: limit + 1,
   });
   const page = rows.slice(0, limit);
   const last = page.at(-1);
-  const next = rows.length > limit && last ? encodeCursor("sessions", [last.lastEventAt.toISOString(), last.sessionId]) : null;
-  return { data: page.map(toSessionRow), cursor: next };
+  return { data: page.map(toSessionRow), cursor: rows.length > limit && last ? cursorAt(sort, last) : null };
+}
+
+/** Prisma hands on what LIKE reads as a pattern. */
+const literally = (text: string): string => text.replaceAll(/[\\%_]/g, String.raw`\$&`);
+
+function cursorAt(sort: "recent" | "cost", { costNano, lastEventAt, sessionId }: CostSession): string {
+  if (sort === "cost") return encodeCursor("sessions-by-cost", [costNano.toString(), sessionId]);
+  return encodeCursor("sessions", [lastEventAt.toISOString(), sessionId]);
 }
 
 /** By time and id, so that sessions of one millisecond are neither skipped nor repeated. */
-function after(cursor: string) {
+function afterTime(cursor: string): Prisma.CostSessionWhereInput {
   const [time, sessionId] = decodeCursor("sessions", cursor);
   const lastEventAt = new Date(time);
   return { OR: [{ lastEventAt: { lt: lastEventAt } }, { lastEventAt, sessionId: { gt: sessionId } }] };
+}
+
+function afterCost(cursor: string): Prisma.CostSessionWhereInput {
+  const [cost, sessionId] = decodeCursor("sessions-by-cost", cursor);
+  const costNano = BigInt(cost);
+  return { OR: [{ costNano: { lt: costNano } }, { costNano, sessionId: { gt: sessionId } }] };
 }
 
 export async function getSession({ ctx, input }: { ctx: Ctx; input: GetSessionInput }): Promise<SessionDetail> {
