@@ -2,6 +2,8 @@ import { router } from "./init";
 import { actionsRouter } from "./routers/actions";
 import { approvalPoliciesRouter } from "./routers/approval-policies";
 import { auditRouter } from "./routers/audit";
+import { authRouter } from "./routers/auth";
+import { authRouter } from "./routers/auth";
 import { budgetsRouter } from "./routers/budgets";
 import { decisionsRouter } from "./routers/decisions";
 import { eventsRouter } from "./routers/events";
@@ -9,6 +11,8 @@ import { freezesRouter } from "./routers/freezes";
 import { integrityRouter } from "./routers/integrity";
 import { invitationsRouter } from "./routers/invitations";
 import { keysRouter } from "./routers/keys";
+import { meRouter } from "./routers/me";
+import { meRouter } from "./routers/me";
 import { membersRouter } from "./routers/members";
 import { orgsRouter } from "./routers/orgs";
 import { overviewRouter } from "./routers/overview";
@@ -25,6 +29,8 @@ export const appRouter = router({
   actions: actionsRouter,
   approvalPolicies: approvalPoliciesRouter,
   audit: auditRouter,
+  auth: authRouter,
+  auth: authRouter,
   budgets: budgetsRouter,
   decisions: decisionsRouter,
   events: eventsRouter,
@@ -32,6 +38,8 @@ export const appRouter = router({
   integrity: integrityRouter,
   invitations: invitationsRouter,
   keys: keysRouter,
+  me: meRouter,
+  me: meRouter,
   members: membersRouter,
   orgs: orgsRouter,
   overview: overviewRouter,

@@ -7,6 +7,7 @@ export { updateCustomer, type CustomerRecord } from "./customer";
 export { deleteOrganisation } from "./delete";
 export { createOrgDeps, type OrgDeps } from "./deps";
 export { getOrganisation, listOrganisationsOfUser, type OrganisationRecord } from "./get-organisation";
+export { findHomeOfUser, findPlaceOf } from "./home-of-user";
 export { initFromEnv, type InitOutcome } from "./init";
 export {
   ChangeRoleInput,
