@@ -137,7 +137,9 @@ for (const [name, query] of Object.entries(queries)) {
   const sorted = warm.toSorted((a, b) => a - b);
   const p95 = quantile(sorted, 0.95);
   if (p95 >= LIMIT_MS) slow += 1;
-  lines.push(`| ${name} | ${cold.toFixed(0)} | ${quantile(sorted, 0.5).toFixed(0)} | ${p95.toFixed(0)} |${p95 >= LIMIT_MS ? " over" : ""}`);
+  lines.push(
+    `| ${name} | ${cold.toFixed(0)} | ${sorted[0]!.toFixed(0)} | ${quantile(sorted, 0.5).toFixed(0)} | ${p95.toFixed(0)} |${p95 >= LIMIT_MS ? " over" : ""}`,
+  );
   console.log(lines.at(-1));
 }
 const [size] = await prisma.$queryRaw<{ events: bigint; rollups: bigint; days: bigint; size: string }[]>`
@@ -152,11 +154,12 @@ const head = [
     `${Number(size!.events).toLocaleString("en-US")} events, ${Number(size!.rollups).toLocaleString("en-US")} sums by the hour and ` +
     `${Number(size!.days).toLocaleString("en-US")} by day; ${size!.size}. Postgres with its standard settings (128 MB of shared buffers).`,
   "",
-  `Milliseconds, through the verbs, Prisma included. Cold: the first time; the others of ${ROUNDS} that follow. ` +
+  `Milliseconds, through the verbs, Prisma included. Cold: the first time; the others of ${ROUNDS} that follow. Best is what a query takes ` +
+    `where nothing else runs; with a load average above the number of processors, the rest is mostly waiting for them. ` +
     `${lines.length - slow} of ${lines.length} answer within ${LIMIT_MS} ms in the 95th percentile.`,
   "",
-  "| Query | cold | p50 | p95 |",
-  "|---|--:|--:|--:|",
+  "| Query | cold | best | p50 | p95 |",
+  "|---|--:|--:|--:|--:|",
 ];
 if (values.out) writeFileSync(values.out, `${[...head, ...lines].join("\n")}\n`);
 console.log(`${lines.length - slow} of ${lines.length} within ${LIMIT_MS} ms`);
