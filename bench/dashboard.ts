@@ -154,8 +154,8 @@ const head = [
     `${Number(size!.events).toLocaleString("en-US")} events, ${Number(size!.rollups).toLocaleString("en-US")} sums by the hour and ` +
     `${Number(size!.days).toLocaleString("en-US")} by day; ${size!.size}. Postgres with its standard settings (128 MB of shared buffers).`,
   "",
-  `Milliseconds, through the verbs, Prisma included. Cold: the first time; the others of ${ROUNDS} that follow. Best is what a query takes ` +
-    `where nothing else runs; with a load average above the number of processors, the rest is mostly waiting for them. ` +
+  `Milliseconds, through the verbs, Prisma included. Cold: the first time; the others of ${ROUNDS} that follow. Best: the fastest of them. ` +
+    `Figures count only where the load average stays below the number of processors: above, they are mostly waiting. ` +
     `${lines.length - slow} of ${lines.length} answer within ${LIMIT_MS} ms in the 95th percentile.`,
   "",
   "| Query | cold | best | p50 | p95 |",
