@@ -3,7 +3,6 @@ import { actionsRouter } from "./routers/actions";
 import { approvalPoliciesRouter } from "./routers/approval-policies";
 import { auditRouter } from "./routers/audit";
 import { authRouter } from "./routers/auth";
-import { authRouter } from "./routers/auth";
 import { budgetsRouter } from "./routers/budgets";
 import { decisionsRouter } from "./routers/decisions";
 import { eventsRouter } from "./routers/events";
@@ -11,7 +10,6 @@ import { freezesRouter } from "./routers/freezes";
 import { integrityRouter } from "./routers/integrity";
 import { invitationsRouter } from "./routers/invitations";
 import { keysRouter } from "./routers/keys";
-import { meRouter } from "./routers/me";
 import { meRouter } from "./routers/me";
 import { membersRouter } from "./routers/members";
 import { orgsRouter } from "./routers/orgs";
@@ -30,7 +28,6 @@ export const appRouter = router({
   approvalPolicies: approvalPoliciesRouter,
   audit: auditRouter,
   auth: authRouter,
-  auth: authRouter,
   budgets: budgetsRouter,
   decisions: decisionsRouter,
   events: eventsRouter,
@@ -38,7 +35,6 @@ export const appRouter = router({
   integrity: integrityRouter,
   invitations: invitationsRouter,
   keys: keysRouter,
-  me: meRouter,
   me: meRouter,
   members: membersRouter,
   orgs: orgsRouter,
