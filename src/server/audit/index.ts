@@ -1,3 +1,3 @@
 export { namesOfActors } from "./actor-names";
 export { listAuditLog, ListAuditLogInput, type AuditRecord } from "./list";
-export { recordChange, type Change } from "./record-change";
+export { recordChange, recordChanges, type Change } from "./record-change";

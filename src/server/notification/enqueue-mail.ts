@@ -20,11 +20,17 @@ const ONE_ADDRESS = /^[^\s,;:<>"()[\]\\@\p{Cc}]+@[^\s,;:<>"()[\]\\@\p{Cc}]+$/u;
  * one. Rolled back, it was never written.
  */
 export async function enqueueMail<T extends MailTemplate>(tx: Prisma.TransactionClient, mail: NewMail<T>): Promise<void> {
-  const { dedupeKey, to, template, props, orgId } = mail;
-  if (!ONE_ADDRESS.test(to)) throw new Error(`${template}: the recipient is not one plain address`);
-  await tx.mail.createMany({
-    data: [{ dedupeKey, recipient: to, orgId: orgId ?? null, ...renderMail(template, props) }],
-    skipDuplicates: true,
-  });
+  await enqueueMails(tx, [mail]);
+}
+
+/** The same for many mails, in one statement. */
+export async function enqueueMails<T extends MailTemplate>(tx: Prisma.TransactionClient, mails: readonly NewMail<T>[]): Promise<void> {
+  if (mails.length === 0) return;
+  await tx.mail.createMany({ data: mails.map(columnsOf), skipDuplicates: true });
   signalMailQueued();
+}
+
+function columnsOf<T extends MailTemplate>({ dedupeKey, to, template, props, orgId }: NewMail<T>) {
+  if (!ONE_ADDRESS.test(to)) throw new Error(`${template}: the recipient is not one plain address`);
+  return { dedupeKey, recipient: to, orgId: orgId ?? null, ...renderMail(template, props) };
 }

@@ -60,8 +60,8 @@ const state = async () => (await rows()).map((mail) => mail.state);
 const passTime = () => database.pool.query("UPDATE mail SET next_attempt_at = clock_timestamp()");
 
 describe("sending", () => {
-  test("a mail is handed over within 200 ms of its transaction's end, and not before", async () => {
-    startWorker(viaResend());
+  test("a mail is handed over when its transaction ends, not before, and without waiting for the next look (200 ms where nothing else runs)", async () => {
+    startWorker(viaResend(), { pollMs: 60_000 });
     let committedAt = 0;
     await database.prisma.$transaction(async (tx) => {
       await enqueueMail(tx, { dedupeKey: "one", to: "ada@example.com", template: "password-changed", props: { url: SECRET } });
@@ -70,7 +70,7 @@ describe("sending", () => {
     });
     committedAt = performance.now();
     await expect.poll(() => resend.delivered.length, { interval: 5 }).toBe(1);
-    expect(performance.now() - committedAt).toBeLessThan(200);
+    expect(performance.now() - committedAt).toBeLessThan(1_500);
     expect(resend.delivered[0]).toMatchObject({ from: FROM, to: "ada@example.com", subject: "Your NullSpend password was changed" });
   });
 

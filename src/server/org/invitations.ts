@@ -1,17 +1,17 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
 import type { Prisma } from "@/generated/prisma/client";
 import type { Role } from "@/generated/prisma/enums";
 import { ServiceError } from "@/lib/errors";
 import { publicId } from "@/lib/ids";
 import { assertAllowed } from "@/server/access";
-import { recordChange } from "@/server/audit";
+import { type Change, recordChange, recordChanges } from "@/server/audit";
 import type { Ctx } from "@/server/context";
-import { enqueueMail } from "@/server/notification";
+import { enqueueMails } from "@/server/notification";
 import type { OrgDeps } from "./deps";
 import type { InviteMembersInput } from "./input";
 import { type Actor, lockOrganisation } from "./locked-org";
 import { assertMayGrant } from "./members";
-import { readAddresses } from "./read-addresses";
+import { readAddresses, type ReadAddress } from "./read-addresses";
 
 /** An invitation that nobody has accepted or revoked. Ids are bare. */
 export type InvitationRecord = {
@@ -69,25 +69,23 @@ export async function inviteMembers({
   if (ctx.principal.type === "api_key" && role === "admin") {
     throw new ServiceError("forbidden", "A key invites viewers and members; an admin invites admins, in the dashboard.");
   }
-  const outcomes = await ctx.prisma.$transaction(
-    async (tx) => {
-      const actor = await lockOrganisation(tx, ctx, "admin");
-      assertMayGrant(actor, role);
-      const emails = addresses.flatMap(({ email }) => email ?? []);
-      const known = await readKnown(tx, ctx, emails);
-      const fresh = emails.filter((email) => !known.members.has(email) && !known.pending.has(email));
-      await assertMayMail(tx, ctx, fresh.length);
-      const results: InvitationOutcome[] = [];
-      for (const { written, email } of addresses) {
-        if (email === undefined) results.push({ email: written, outcome: "invalid" });
-        else if (known.members.has(email)) results.push({ email, outcome: "already_member" });
-        else results.push(await inviteOne(tx, { ctx, deps, actor, email, role, pending: known.pending.get(email) }));
-      }
-      return results;
-    },
-    // Two hundred invitations, each with its mail and its audit row.
-    { timeout: 15_000 },
-  );
+  const outcomes = await ctx.prisma.$transaction(async (tx) => {
+    const actor = await lockOrganisation(tx, ctx, "admin");
+    assertMayGrant(actor, role);
+    const known = await readKnown(
+      tx,
+      ctx,
+      addresses.flatMap(({ email }) => email ?? []),
+    );
+    const results = addresses.map((address) => outcomeOf(address, { ...known, role }));
+    const invited = results.flatMap((result) => (result.outcome === "invited" ? [result] : []));
+    const changed = results.flatMap((result) => (result.outcome === "role_changed" ? [result] : []));
+    await assertMayMail(tx, ctx, invited.length);
+    // The organisation is locked: as few statements as that takes, however many are invited.
+    await changeRoles(tx, { ctx, role, changed, before: known.pending });
+    await insertInvitations(tx, { ctx, deps, actor, role, invited });
+    return results;
+  });
   deps.publish({ type: "config.changed", orgId, area: "members" });
   return outcomes;
 }
@@ -119,39 +117,61 @@ async function assertMayMail(tx: Prisma.TransactionClient, { principal: { orgId 
   throw new ServiceError("limit_exceeded", `An organisation sends at most ${MAILS_PER_DAY_MAX} invitations a day. Try again tomorrow.`);
 }
 
-type NewInvitation = { ctx: Ctx; deps: OrgDeps; actor: Actor; email: string; role: Role; pending: Pending | undefined };
+type Placed = { email: string; invitationId: string };
+type Known = { members: ReadonlySet<string>; pending: ReadonlyMap<string, Pending>; role: Role };
 
-async function inviteOne(
+function outcomeOf({ written, email }: ReadAddress, { members, pending, role }: Known): InvitationOutcome {
+  if (email === undefined) return { email: written, outcome: "invalid" };
+  if (members.has(email)) return { email, outcome: "already_member" };
+  const before = pending.get(email);
+  if (!before) return { email, outcome: "invited", invitationId: randomUUID() };
+  return { email, outcome: before.role === role ? "already_invited" : "role_changed", invitationId: before.id };
+}
+
+async function changeRoles(
   tx: Prisma.TransactionClient,
-  { ctx, deps, actor, email, role, pending }: NewInvitation,
-): Promise<InvitationOutcome> {
+  { ctx, role, changed, before }: { ctx: Ctx; role: Role; changed: readonly Placed[]; before: ReadonlyMap<string, Pending> },
+): Promise<void> {
+  const ids = changed.map(({ invitationId }) => invitationId);
+  await tx.invitation.updateMany({ where: { id: { in: ids }, orgId: ctx.principal.orgId }, data: { role } });
+  await recordChanges(
+    tx,
+    changed.map(({ email, invitationId: id }) =>
+      changeOf(ctx, "invitation.role_changed", { id, email, role: before.get(email)?.role ?? null }, { email, role }),
+    ),
+  );
+}
+
+type Invited = { ctx: Ctx; deps: OrgDeps; actor: Actor; role: Role; invited: readonly Placed[] };
+
+async function insertInvitations(tx: Prisma.TransactionClient, { ctx, deps, actor, role, invited }: Invited): Promise<void> {
   const { orgId } = ctx.principal;
-  if (pending?.role === role) return { email, outcome: "already_invited", invitationId: pending.id };
-  if (pending) {
-    await tx.invitation.update({ where: { id: pending.id, orgId }, data: { role }, select: { id: true } });
-    await record(tx, ctx, "invitation.role_changed", { ...pending, email }, { email, role });
-    return { email, outcome: "role_changed", invitationId: pending.id };
-  }
-  const now = ctx.clock.now();
+  const now = new Date(ctx.clock.now());
+  const expiresAt = new Date(now.getTime() + INVITATION_MS);
   // One that has expired is over: two links for one address would be two rights.
-  await tx.invitation.updateMany({ where: { orgId, email, ...PENDING }, data: { revokedAt: new Date(now) } });
-  const { token, tokenHash } = newToken();
-  const { id } = await tx.invitation.create({
-    data: {
+  await tx.invitation.updateMany({
+    where: { orgId, email: { in: invited.map(({ email }) => email) }, ...PENDING },
+    data: { revokedAt: now },
+  });
+  const rows = invited.map(({ email, invitationId: id }) => ({ id, email, ...newToken() }));
+  await tx.invitation.createMany({
+    data: rows.map(({ id, email, tokenHash }) => ({
+      id,
       orgId,
       email,
       role,
       tokenHash,
       invitedById: actor.userId,
-      expiresAt: new Date(now + INVITATION_MS),
-      lastSentAt: new Date(now),
-      createdAt: new Date(now),
-    },
-    select: { id: true },
+      expiresAt,
+      lastSentAt: now,
+      createdAt: now,
+    })),
   });
-  await mailInvitation(tx, { deps, invitationId: id, token });
-  await record(tx, ctx, "invitation.created", { id, email, role: null }, { email, role });
-  return { email, outcome: "invited", invitationId: id };
+  await mailInvitations(tx, { ctx, deps, actor, letters: rows.map((row) => ({ ...row, role, expiresAt })) });
+  await recordChanges(
+    tx,
+    rows.map(({ id, email }) => changeOf(ctx, "invitation.created", { id, email, role: null }, { email, role })),
+  );
 }
 
 function newToken(): { token: string; tokenHash: string } {
@@ -159,45 +179,27 @@ function newToken(): { token: string; tokenHash: string } {
   return { token, tokenHash: hashInvitationToken(token) };
 }
 
-/** The only place that sees the token in the clear, besides the person who is invited. */
-async function mailInvitation(
-  tx: Prisma.TransactionClient,
-  { deps, invitationId, token }: { deps: OrgDeps; invitationId: string; token: string },
-): Promise<void> {
-  const { id, orgId, email, role, tokenHash, expiresAt, invitedById, organisation } = await tx.invitation.findUniqueOrThrow({
-    where: { id: invitationId },
-    select: {
-      id: true,
-      orgId: true,
-      email: true,
-      role: true,
-      tokenHash: true,
-      expiresAt: true,
-      invitedById: true,
-      organisation: { select: { name: true } },
-    },
-  });
-  const inviter = await findInviter(tx, invitedById);
-  await enqueueMail(tx, {
-    dedupeKey: mailKeyOf({ id, tokenHash }),
-    to: email,
-    template: "invitation",
-    orgId,
-    props: {
-      url: `${deps.publicUrl}/invite/${token}`,
-      orgName: organisation.name,
-      role,
-      invitedBy: inviter && (inviter.name ?? inviter.email),
-      expiresAt,
-    },
-  });
-}
+type InvitationLetter = { id: string; email: string; role: Role; token: string; tokenHash: string; expiresAt: Date };
 
-async function findInviter(
+/** The only place that sees tokens in the clear, besides the people who are invited. */
+async function mailInvitations(
   tx: Prisma.TransactionClient,
-  userId: string | null,
-): Promise<{ name: string | null; email: string | null } | null> {
-  return userId === null ? null : tx.user.findUnique({ where: { id: userId }, select: { name: true, email: true } });
+  { ctx, deps, actor, letters }: { ctx: Ctx; deps: OrgDeps; actor: Actor; letters: readonly InvitationLetter[] },
+): Promise<void> {
+  const { orgId } = ctx.principal;
+  const { name: orgName } = await tx.organisation.findUniqueOrThrow({ where: { id: orgId }, select: { name: true } });
+  const inviter =
+    actor.userId === null ? null : await tx.user.findUnique({ where: { id: actor.userId }, select: { name: true, email: true } });
+  await enqueueMails(
+    tx,
+    letters.map(({ email, role, token, expiresAt, ...row }) => ({
+      dedupeKey: mailKeyOf(row),
+      to: email,
+      template: "invitation" as const,
+      orgId,
+      props: { url: `${deps.publicUrl}/invite/${token}`, orgName, role, invitedBy: inviter && (inviter.name ?? inviter.email), expiresAt },
+    })),
+  );
 }
 
 /** Those that wait and those that ran out, newest first: at most a thousand. */
@@ -277,9 +279,9 @@ export async function resendInvitation({
       data: { tokenHash, expiresAt: new Date(now + INVITATION_MS), lastSentAt: new Date(now), invitedById: actor.userId },
       select: INVITATION_SELECT,
     });
-    await mailInvitation(tx, { deps, invitationId, token });
     const { id, email, role } = after;
-    await record(tx, ctx, "invitation.resent", { id, email, role }, { email, role });
+    await mailInvitations(tx, { ctx, deps, actor, letters: [{ ...after, token }] });
+    await recordChange(tx, changeOf(ctx, "invitation.resent", { id, email, role }, { email, role }));
     return after;
   });
   deps.publish({ type: "config.changed", orgId, area: "members" });
@@ -307,7 +309,7 @@ export async function revokeInvitation({
     const now = new Date(ctx.clock.now());
     await tx.invitation.update({ where: { id: invitationId, orgId }, data: { revokedAt: now }, select: { id: true } });
     const { id, email, role } = row;
-    await record(tx, ctx, "invitation.revoked", { id, email, role }, null);
+    await recordChange(tx, changeOf(ctx, "invitation.revoked", { id, email, role }, null));
     return now;
   });
   deps.publish({ type: "config.changed", orgId, area: "members" });
@@ -334,19 +336,18 @@ async function getOpenInvitation(tx: Prisma.TransactionClient, wanted: Wanted): 
 
 type Told = { id: string; email: string; role: Role | null };
 
-async function record(
-  tx: Prisma.TransactionClient,
+function changeOf(
   ctx: Pick<Ctx, "principal" | "ip">,
   action: string,
   { id, email, role }: Told,
   after: { email: string; role: Role } | null,
-): Promise<void> {
-  await recordChange(tx, {
+): Change {
+  return {
     ctx,
     action,
     resourceType: "invitation",
     resourceId: publicId("invitation", id),
     before: role === null ? null : { email, role },
     after,
-  });
+  };
 }
