@@ -86,7 +86,7 @@ export function createWebhooks(options: WebhooksOptions): Webhooks {
     await prisma.$executeRaw`
       WITH gone AS (
         DELETE FROM webhook_delivery WHERE id IN (
-          SELECT id FROM webhook_delivery WHERE state <> 'pending' AND next_attempt_at < ${before} AND finished_at < ${before} LIMIT ${CLEAN_UP_BATCH}
+          SELECT id FROM webhook_delivery WHERE finished_at < ${before} AND state <> 'pending' LIMIT ${CLEAN_UP_BATCH}
         ) RETURNING id
       )
       DELETE FROM webhook_attempt WHERE delivery_id IN (SELECT id FROM gone)`;
