@@ -1,0 +1,34 @@
+"use client";
+
+import { useState } from "react";
+import { CopyButton } from "@/ui/components/copy-button";
+import { Button } from "@/ui/kit/button";
+import { Checkbox } from "@/ui/kit/choice";
+import { DialogActions } from "@/ui/kit/dialog";
+import { Notice } from "@/ui/kit/page";
+import { VerifyCode } from "./verify-code";
+
+/** A signing secret that is shown once, with the code that needs it. */
+export function WebhookSecret({ secret, rotated, onDone }: { secret: string; rotated: boolean; onDone: () => void }) {
+  const [saved, setSaved] = useState(false);
+  return (
+    <div className="flex flex-col gap-5">
+      <Notice tone="warning" title="Shown this once">
+        {rotated ? "For 24 hours deliveries are signed with the old secret too." : "If it is lost, rotate it."}
+      </Notice>
+      <div className="flex items-center gap-2 rounded-control border border-line bg-sunken px-3 py-2">
+        <code className="min-w-0 flex-1 font-mono text-small break-all" data-testid="signing-secret">
+          {secret}
+        </code>
+        <CopyButton text={secret} what="the signing secret" />
+      </div>
+      <VerifyCode />
+      <Checkbox label="I have saved the secret" checked={saved} onCheckedChange={setSaved} />
+      <DialogActions>
+        <Button variant="primary" disabled={!saved} onClick={onDone}>
+          Done
+        </Button>
+      </DialogActions>
+    </div>
+  );
+}
