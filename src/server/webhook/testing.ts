@@ -54,7 +54,7 @@ export async function startReceiver(): Promise<Receiver> {
 /** The system's clock, which a test can put forward. */
 export function movableClock(): Clock & { forward(ms: number): void } {
   let offset = 0;
-  return { now: () => Date.now() + offset, monotonic: systemClock.monotonic, forward: (ms) => void (offset += ms) };
+  return { now: () => Date.now() + offset, monotonic: () => systemClock.monotonic(), forward: (ms) => void (offset += ms) };
 }
 
 export const ALLOW_ALL: WebhookDeps["policy"] = { allowPrivate: true, isProduction: false, ownOrigin: "http://localhost:3000" };

@@ -49,8 +49,8 @@ export function WebhooksPage() {
     update.mutate(
       { id: webhook.id, changes: { enabled } },
       {
-        onSuccess: async () => {
-          await refresh();
+        onSuccess: () => {
+          void refresh();
           toast.success(enabled ? "The endpoint is on" : "The endpoint is off");
         },
         onError: (error) => toast.error(errorOf(error).message),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { newSigningSecret, signatureHeaders } from "@/server/webhook/sign";
-import { VERIFY_SNIPPETS, type VerifySnippet } from "./verify-snippets";
+import { VERIFY_SNIPPETS, type VerifySnippet } from "@/ui/webhooks/verify-snippets";
 
 // What would break in production: a customer copies code that refuses what is ours, or takes what is not.
 
