@@ -48,7 +48,7 @@ export async function budgetSources({ ctx, budgetId }: { ctx: Ctx; budgetId: str
   };
 }
 
-/** Ids of events are UUIDv7: their order is that of time, and the primary key's. */
+/** Ids of events are UUIDv7, whose order is that of time, or of usage that came later, which are above all of them. */
 function firstIdAt(time: Date): string {
   const hex = time.getTime().toString(16).padStart(12, "0");
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;

@@ -54,13 +54,16 @@ export function laterUsageReader(
   }
 }
 
-/** The same for the same thing in the same organisation, on every process. Formed like a UUIDv8 (RFC 9562 §5.8). */
+/**
+ * The same for the same thing in the same organisation, on every process. Formed like a UUIDv8 (RFC 9562 §5.8), and above every id
+ * that is made from a clock: whoever asks for what happened since some time, narrowed by ids, finds it.
+ */
 export function laterEventId(input: { orgId: string; provider: string; providerId: string }): string {
   const hex = createHash("sha256")
     .update(JSON.stringify([input.orgId, input.provider, input.providerId]))
     .digest("hex");
   const variant = ((parseInt(hex[16]!, 16) & 0x3) | 0x8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  return `f${hex.slice(1, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }
 
 /** A response that says itself that it was made in the background: any other was paid for where it was made. */
