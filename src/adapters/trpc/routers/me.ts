@@ -1,50 +1,46 @@
 import { z } from "zod";
-import { ChangePasswordInput, UpdateProfileInput } from "@/server/account";
+import { ServiceError } from "@/lib/errors";
+import { ChangePasswordInput, type LiveSession, UpdateProfileInput } from "@/server/account";
+import type { TrpcContext } from "../context";
 import { router, userProcedure } from "../init";
 
-/** The person who is signed in, whatever organisation they look at. */
+/** The session that asks, with what its row says now. */
+async function liveSession({
+  runtime,
+  user,
+}: {
+  runtime: TrpcContext["runtime"];
+  user: NonNullable<TrpcContext["user"]>;
+}): Promise<LiveSession> {
+  const live = await runtime.accounts.findLiveSession(user);
+  if (!live) throw new ServiceError("unauthorized", "Sign in to go on.");
+  return live;
+}
+
+/** A person's own account. */
 export const meRouter = router({
-  profile: userProcedure.query(({ ctx: { runtime, user } }) => runtime.accounts.getProfile(user.userId)),
-  update: userProcedure
+  profile: userProcedure.query(({ ctx }) => ctx.runtime.accounts.getProfile(ctx.user.userId)),
+  updateProfile: userProcedure
     .input(UpdateProfileInput)
-    .mutation(({ ctx: { runtime, user }, input }) => runtime.accounts.updateProfile(user.userId, input)),
-  sessions: userProcedure.query(({ ctx: { runtime, user } }) => runtime.accounts.listSessions(user)),
-  /** Signs out one of the person's browsers, also the one that asks. */
-  revoke: userProcedure
-    .input(z.strictObject({ sessionId: z.string().max(100) }))
-    .mutation(async ({ ctx: { runtime, user }, input }) => {
-      await runtime.accounts.revokeSession(user, input.sessionId);
-      return { sessionId: input.sessionId };
-    }),
-  signOutEverywhere: userProcedure
-    .input(z.strictObject({}))
-    .mutation(async ({ ctx: { runtime, user } }) => ({ ended: await runtime.accounts.signOutEverywhere(user.userId) })),
-  /** Ends all other sessions. */
-  changePassword: userProcedure.input(ChangePasswordInput).mutation(async ({ ctx: { runtime, user }, input }) => {
-    await runtime.accounts.changePassword(user, input);
-    return { changed: true };
+    .mutation(({ ctx, input }) => ctx.runtime.accounts.updateProfile(ctx.user.userId, input)),
+  changePassword: userProcedure.input(ChangePasswordInput).mutation(async ({ ctx, input }) => {
+    await ctx.runtime.accounts.changePassword(ctx.user, input);
+    return {};
   }),
-  resendVerification: userProcedure.input(z.strictObject({})).mutation(async ({ ctx: { runtime, user } }) => {
-    await runtime.accounts.resendVerification(user.userId);
-    return { email: user.email };
+  resendVerification: userProcedure.mutation(async ({ ctx }) => {
+    await ctx.runtime.accounts.resendVerification(ctx.user.userId);
+    return {};
   }),
-  /** `done` is false where the link is no longer good, or was mailed to another account. */
-  verifyEmail: userProcedure
-    .input(z.strictObject({ token: z.string().max(200) }))
-    .mutation(async ({ ctx: { runtime, user }, input }) => ({
-      done: await runtime.accounts.verifyEmail({ userId: user.userId, token: input.token }),
-    })),
-  /** `email` repeats the account's address. */
-  deleteAccount: userProcedure
-    .input(z.strictObject({ email: z.string().max(320) }))
-    .mutation(async ({ ctx: { runtime, user }, input }) => {
-      await runtime.accounts.deleteAccount({ userId: user.userId, email: input.email });
-      return { deleted: true };
-    }),
-  /** The organisation to land in; null where the person belongs to none. */
-  home: userProcedure.query(async ({ ctx: { runtime, user } }) => (await runtime.accounts.findHome(user.userId)) ?? null),
-  /** Which of the person's organisations a mailed link is about; null where none is. */
-  slugOf: userProcedure
-    .input(z.strictObject({ kind: z.enum(["action", "budget"]), id: z.string().max(100) }))
-    .query(async ({ ctx: { runtime, user }, input }) => (await runtime.accounts.findSlugOf(user.userId, input)) ?? null),
+  sessions: userProcedure.query(async ({ ctx }) => ctx.runtime.accounts.listSessions(await liveSession(ctx))),
+  revokeSession: userProcedure.input(z.strictObject({ sessionId: z.string().max(100) })).mutation(async ({ ctx, input }) => {
+    await ctx.runtime.accounts.revokeSession(await liveSession(ctx), input.sessionId);
+    return {};
+  }),
+  signOutEverywhere: userProcedure.mutation(async ({ ctx }) => ({
+    ended: await ctx.runtime.accounts.signOutEverywhere(ctx.user.userId),
+  })),
+  deleteAccount: userProcedure.mutation(async ({ ctx }) => {
+    await ctx.runtime.accounts.deleteAccount(ctx.user.userId);
+    return {};
+  }),
 });
