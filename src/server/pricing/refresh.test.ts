@@ -58,6 +58,14 @@ describe("a list that says what we know", () => {
     expect(report.unchanged).toBeGreaterThan(100);
     expect(await rows()).toEqual([]);
   });
+
+  it("and knows nothing of an upstream of the allow-list is taken for the others, and the report names that one", async () => {
+    const text = published(({ openai }) => setPrices(openai, "gpt-5", { input_mtok: 1 }));
+    const providers = ["openai", "anthropic", "our-own-cluster"];
+    const report = await refreshListPrices({ prisma: database.prisma, fetch: async () => text, providers });
+    expect(report.unlisted).toEqual(["our-own-cluster"]);
+    expect(report.inserted.map(({ model }) => model)).toEqual(["gpt-5"]);
+  });
 });
 
 describe("a new price", () => {
