@@ -2,6 +2,7 @@
 import { PrismaAdapter } from "@next-auth/prisma-adapter";
 import type { NextAuthOptions } from "next-auth";
 import type { Adapter, AdapterUser } from "next-auth/adapters";
+import { decode, encode } from "next-auth/jwt";
 import CredentialsProvider from "next-auth/providers/credentials";
 import EmailProvider from "next-auth/providers/email";
 import GitHubProvider from "next-auth/providers/github";
@@ -31,8 +32,22 @@ export function authOptions(request: AuthRequest): NextAuthOptions {
         const created = await accounts.createUser({ email: email.toLowerCase(), name, emailVerified });
         return { ...user, ...created, emailVerified };
       },
+      async updateUser(user: Partial<AdapterUser> & Pick<AdapterUser, "id">) {
+        // Somebody may have signed up with an address that is not theirs: the first proof of it ends what they could do.
+        if (user.emailVerified) await accounts.dropUnproven(user.id);
+        return base.updateUser!(user);
+      },
     },
     session: { strategy: "jwt", maxAge: SESSION_MAX_AGE_S },
+    jwt: {
+      encode,
+      // Asked before anything looks at the cookie: one whose session has ended names nobody, not even to link an account to.
+      async decode(parameters) {
+        const token = await decode(parameters);
+        const named = tokenOf(token);
+        return named && (await accounts.findLiveSession(named)) ? token : null;
+      },
+    },
     pages: { signIn: "/signin", verifyRequest: "/signin/check-mail", error: "/signin" },
     cookies: { sessionToken: sessionCookie(env.publicUrl) },
     providers: [

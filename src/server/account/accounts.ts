@@ -33,6 +33,8 @@ export interface Accounts {
   /** For sign-in providers, which have proven the address or not. */
   createUser(user: { email: string; name: string | null; emailVerified: Date | null }): Promise<{ id: string; email: string }>;
   verifyEmail(token: string): Promise<boolean>;
+  /** Before an address is proven for the first time by a mailed sign-in link: whoever set the password may be somebody else. */
+  dropUnproven(userId: string): Promise<void>;
   resendVerification(userId: string): Promise<void>;
   /** Undefined for a wrong password and an unknown address alike. @throws ServiceError `rate_limited`. */
   authenticatePassword(
@@ -84,15 +86,23 @@ export function createAccounts({ prisma, clock, publicUrl, signup, bus, limits =
       return prisma.$transaction((tx) => createUser(tx, { ctx, ...user, passwordHash: null }));
     },
     verifyEmail: (token) => verifyEmail({ ctx, token }),
+    async dropUnproven(userId) {
+      const tell = await prisma.$transaction(async (tx) => {
+        const { count } = await tx.user.updateMany({ where: { id: userId, emailVerified: null }, data: { passwordHash: null } });
+        return count === 0 ? undefined : endSessionsOf(tx, { userId });
+      });
+      tell?.(bus);
+    },
     async resendVerification(userId) {
       await limits.attempt("mail", null, userId);
       await resendVerification({ ctx, userId });
     },
     async authenticatePassword(visitor, input) {
       const identity = normaliseEmail(input.email) ?? "";
-      await limits.assertMayTry("password", visitor.ip, identity);
+      // Counted before it is looked at: a hundred guesses at once are a hundred guesses.
+      await limits.attempt("password", visitor.ip, identity);
       const user = await authenticatePassword({ ctx, ...input });
-      if (!user) await limits.failed("password", visitor.ip, identity);
+      if (user) await limits.giveBack("password", visitor.ip, identity);
       return user;
     },
     async requestPasswordReset(visitor, email) {

@@ -10,9 +10,8 @@ export type AttemptKind = "password" | "sign-up" | "mail" | "reset";
 export interface AttemptLimits {
   /** Counts an attempt. @throws ServiceError `rate_limited` */
   attempt(kind: AttemptKind, ip: string | null, identity: string | null): Promise<void>;
-  /** @throws ServiceError `rate_limited` where too many have failed. */
-  assertMayTry(kind: AttemptKind, ip: string | null, identity: string | null): Promise<void>;
-  failed(kind: AttemptKind, ip: string | null, identity: string | null): Promise<void>;
+  /** An attempt that was counted was right after all. */
+  giveBack(kind: AttemptKind, ip: string | null, identity: string | null): Promise<void>;
 }
 
 type Allowance = { perIp: number; perIdentity: number; seconds: number };
@@ -47,14 +46,8 @@ export function createAttemptLimits(allowances: Readonly<Record<AttemptKind, All
         });
       }
     },
-    async assertMayTry(kind, ip, identity) {
-      for (const [limiter, key] of subjects(kind, ip, identity)) {
-        const state = await limiter.get(key);
-        if (state && state.consumedPoints >= limiter.points) throw tooMany(state.msBeforeNext);
-      }
-    },
-    async failed(kind, ip, identity) {
-      for (const [limiter, key] of subjects(kind, ip, identity)) await limiter.penalty(key);
+    async giveBack(kind, ip, identity) {
+      for (const [limiter, key] of subjects(kind, ip, identity)) await limiter.reward(key);
     },
   };
 }

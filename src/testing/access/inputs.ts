@@ -11,6 +11,7 @@ const unique = () => randomBytes(4).toString("hex");
 const budget = () => ({ entityType: "customer", entityId: `customer-${unique()}`, maxBudgetMicrodollars: 5_000_000 });
 const price = { provider: "openai", model: "gpt-test", inputUsdPerMTok: "1", outputUsdPerMTok: "2" };
 const tool = { serverName: "files", toolName: "read" };
+const webhook = { url: "https://receiver.example.com/other", eventTypes: ["budget.reset"] };
 const policies = { policies: [{ name: "mails", conditions: { actionTypes: ["send_email"] } }] };
 
 export const PROCEDURE_INPUTS: Readonly<Record<string, (world: World) => unknown>> = {
@@ -21,6 +22,10 @@ export const PROCEDURE_INPUTS: Readonly<Record<string, (world: World) => unknown
   "actions.reject": ({ actionId }) => ({ id: actionId, terms: { reason: "no" } }),
   "actions.requestIncrease": ({ budgetId }) => ({ budgetId, requestedAmountMicrodollars: 1_000_000, reason: "more" }),
   "approvalPolicies.set": () => policies,
+  "auth.requestPasswordReset": () => ({ email: `${unique()}@example.com` }),
+  "auth.resetPassword": () => ({ token: "none", password: "a long enough password" }),
+  "auth.signUp": () => ({ email: `${unique()}@example.com`, name: "New", password: "a long enough password" }),
+  "auth.verifyEmail": () => ({ token: "none" }),
   "budgets.create": budget,
   "budgets.delete": ({ budgetId }) => ({ id: budgetId }),
   "budgets.get": ({ budgetId }) => ({ id: budgetId }),
@@ -43,6 +48,9 @@ export const PROCEDURE_INPUTS: Readonly<Record<string, (world: World) => unknown
   "keys.revoke": ({ keyId }) => ({ id: keyId }),
   "keys.rotate": ({ keyId }) => ({ id: keyId }),
   "keys.update": ({ keyId }) => ({ id: keyId, changes: { name: "renamed" } }),
+  "me.changePassword": () => ({ newPassword: "a long enough password" }),
+  "me.revokeSession": () => ({ sessionId: "none" }),
+  "me.updateProfile": () => ({ name: "Renamed" }),
   "members.changeRole": ({ otherMemberId }) => ({ userId: otherMemberId, role: "viewer" }),
   "members.remove": ({ otherMemberId }) => ({ userId: otherMemberId }),
   "members.setApprover": ({ otherMemberId }) => ({ userId: otherMemberId, isApprover: true }),
@@ -57,10 +65,22 @@ export const PROCEDURE_INPUTS: Readonly<Record<string, (world: World) => unknown
   "reports.explore": () => ({ groupBy: "customer", period: "7d" }),
   "sessions.get": ({ sessionId }) => ({ sessionId }),
   "sessions.timeline": ({ sessionId }) => ({ sessionId }),
+  "shell.placeOf": ({ budgetId }) => ({ budgetId }),
   "shell.load": ({ orgSlug }) => ({ slug: orgSlug }),
   "toolCosts.delete": () => tool,
   "toolCosts.put": () => ({ ...tool, costMicrodollars: 5 }),
   "traces.get": ({ traceId }) => ({ traceId }),
+  "webhooks.create": () => webhook,
+  "webhooks.delete": ({ webhookId }) => ({ id: webhookId }),
+  "webhooks.deliveries": ({ webhookId }) => ({ id: webhookId }),
+  "webhooks.delivery": ({ webhookId, deliveryId }) => ({ id: webhookId, deliveryId }),
+  "webhooks.get": ({ webhookId }) => ({ id: webhookId }),
+  "webhooks.health": ({ webhookId }) => ({ id: webhookId }),
+  "webhooks.redeliver": ({ webhookId, deliveryId }) => ({ id: webhookId, deliveryId }),
+  "webhooks.redeliverFailed": ({ webhookId }) => ({ id: webhookId, since: "2026-01-01T00:00:00Z" }),
+  "webhooks.rotateSecret": ({ webhookId }) => ({ id: webhookId }),
+  "webhooks.test": ({ webhookId }) => ({ id: webhookId }),
+  "webhooks.update": ({ webhookId }) => ({ id: webhookId, changes: { description: "changed" } }),
 };
 
 /** One request: `{name}` of the path is taken from `params`. */
@@ -75,6 +95,16 @@ export const ROUTE_INPUTS: Readonly<Record<string, (world: World) => RouteInput>
   createApiKey: () => ({ body: { name: "made by the test", expiresAt: soon() } }),
   createBudget: () => ({ body: budget() }),
   createFreeze: () => ({ body: { entityType: "customer", entityId: `customer-${unique()}`, reason: "test" } }),
+  createWebhook: () => ({ body: webhook }),
+  deleteWebhook: ({ webhookId }) => ({ params: { id: webhookId } }),
+  getWebhook: ({ webhookId }) => ({ params: { id: webhookId } }),
+  getWebhookDelivery: ({ webhookId, deliveryId }) => ({ params: { id: webhookId, deliveryId } }),
+  listWebhookDeliveries: ({ webhookId }) => ({ params: { id: webhookId } }),
+  redeliverFailedWebhooks: ({ webhookId }) => ({ params: { id: webhookId }, body: { since: "2026-01-01T00:00:00Z" } }),
+  redeliverWebhook: ({ webhookId, deliveryId }) => ({ params: { id: webhookId, deliveryId } }),
+  rotateWebhookSecret: ({ webhookId }) => ({ params: { id: webhookId } }),
+  testWebhook: ({ webhookId }) => ({ params: { id: webhookId }, body: {} }),
+  updateWebhook: ({ webhookId }) => ({ params: { id: webhookId }, body: { description: "changed" } }),
   createOrganisation: () => ({ body: { name: "Another team" } }),
   deleteBudget: ({ budgetId }) => ({ params: { id: budgetId } }),
   deleteOrganisation: ({ orgPublicId, orgName }) => ({ params: { id: orgPublicId }, query: { name: orgName } }),
@@ -118,5 +148,6 @@ export const ROUTE_INPUTS: Readonly<Record<string, (world: World) => RouteInput>
   updateApiKey: ({ keyId }) => ({ params: { id: keyId }, body: { name: "renamed" } }),
   updateBudget: ({ budgetId }) => ({ params: { id: budgetId }, body: { maxBudgetMicrodollars: 2_000_000_000 } }),
   updateMember: ({ orgPublicId, otherMemberId }) => ({ params: { id: orgPublicId, userId: otherMemberId }, body: { role: "viewer" } }),
+  updateCustomer: () => ({ params: { id: "acme" }, body: { upgradeUrl: "https://example.com/acme" } }),
   updateOrganisation: ({ orgPublicId }) => ({ params: { id: orgPublicId }, body: { timezone: "Europe/Berlin" } }),
 };

@@ -7,6 +7,7 @@ import type { Ctx } from "@/server/context";
 import { createFreeze } from "@/server/freeze";
 import { costEvent } from "@/server/ledger/testing";
 import type { Runtime } from "@/server/runtime";
+import { createWebhook } from "@/server/webhook";
 import { createApiKey, createMember, createOrganisation } from "../factories";
 
 export const ROLES = ["viewer", "member", "admin", "owner"] as const satisfies readonly Role[];
@@ -32,6 +33,8 @@ export type World = {
   eventId: string;
   sessionId: string;
   traceId: string;
+  webhookId: string;
+  deliveryId: string;
 };
 
 export async function createWorld(runtime: Runtime): Promise<World> {
@@ -66,8 +69,27 @@ export async function createWorld(runtime: Runtime): Promise<World> {
     prisma.budgetDecision.create({ data: { id: decisionId, orgId, eventId: event.id, snapshot: SNAPSHOT } }),
     runtime.settleDoor.settle({ event }),
   ]);
+  // Of a type that nothing here causes, so that nothing is sent.
+  const webhook = await createWebhook({
+    ctx,
+    deps: runtime.webhooks.deps,
+    input: { url: "https://receiver.example.com/hook", eventTypes: ["budget.reset"] },
+  });
+  const delivery = await prisma.webhookDelivery.create({
+    data: {
+      orgId,
+      endpointId: webhook.id.replace("ns_wh_", ""),
+      eventId: randomUUID(),
+      eventType: "budget.reset",
+      body: "{}",
+      state: "failed",
+    },
+    select: { id: true },
+  });
   return {
     orgId,
+    webhookId: webhook.id,
+    deliveryId: publicId("delivery", delivery.id),
     orgPublicId: publicId("org", orgId),
     orgName: name,
     orgSlug: slug,
