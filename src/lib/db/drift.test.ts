@@ -7,7 +7,7 @@ import { createEmptyDatabase, migrationsDir } from "@/testing/database";
 import { schemaDiff } from "../../../scripts/schema-diff.mjs";
 
 // What Prisma reads and writes by: tables, columns, types, defaults, keys, indexes, enums. Functions, checks and
-// partial indexes are written by hand; schema.prisma has no words for them, so they are free to be there.
+// partial and covering indexes are written by hand; schema.prisma has no words for them, so they are free to be there.
 const STRUCTURE = `
 select 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || (case when a.attnotnull then ' not null' else '' end)
   || coalesce(' default ' || pg_get_expr(d.adbin, d.adrelid), '') as line
@@ -18,6 +18,7 @@ where a.attnum > 0 and not a.attisdropped and c.relname <> '_prisma_migrations'
 union all
 select 'index ' || pg_get_indexdef(i.indexrelid) from pg_index i join pg_class c on c.oid = i.indrelid
 where c.relnamespace = 'public'::regnamespace and c.relname <> '_prisma_migrations' and i.indpred is null and i.indexprs is null
+  and i.indnatts = i.indnkeyatts
 union all
 select 'constraint ' || conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
 from pg_constraint

@@ -113,11 +113,6 @@ export function CallDetails({ call }: { call: Call }) {
               value: <Link href={path(`traces/${call.traceId ?? ""}`)}>{call.traceId}</Link>,
               hidden: call.traceId === null,
             },
-            {
-              key: "Decision",
-              value: <Link href={path(`decisions/${call.id.replace("ns_evt_", "ns_dec_")}`)}>Why it was denied, to the cent</Link>,
-              hidden: call.budgetStatus !== "denied",
-            },
             { key: "Id", value: <CopyId id={call.id} short /> },
             { key: "Provider’s id", value: <CopyId id={call.requestId} short /> },
           ]}

@@ -9,7 +9,6 @@ import {
   ScrollText,
   Settings,
   Stamp,
-  Tags,
   Users,
   Wallet,
   Webhook,
@@ -53,7 +52,6 @@ export const NAVIGATION: readonly NavigationGroup[] = [
     label: "Organisation",
     items: [
       { path: "members", label: "Members", icon: Users, key: "m", keywords: "team people invite roles" },
-      { path: "prices", label: "Prices", icon: Tags, key: "r", keywords: "models price book tool costs" },
       { path: "audit", label: "Audit log", icon: ScrollText, key: "l", keywords: "changes history who", least: "admin" },
       { path: "settings", label: "Settings", icon: Settings, key: "t", keywords: "name zone delete danger" },
     ],
