@@ -192,7 +192,8 @@ export function TimeSeries(props: TimeSeriesProps) {
                 interval="preserveStartEnd"
               />
               <YAxis
-                width={64}
+                // As wide as its longest label: tiny money has many digits.
+                width={Math.max(64, printAxis[unit](top, top).length * 8 + 12)}
                 domain={[0, top === 0 ? 1 : "auto"]}
                 tickFormatter={(value: number) => printAxis[unit](value, top)}
                 tick={{ fill: "var(--ink-muted)", fontSize: 12 }}

@@ -16,7 +16,6 @@ import { Card, PageHeader, StatTile, StatTiles } from "@/ui/kit/page";
 import { RangePicker, useRange } from "@/ui/kit/range-picker";
 import { SkeletonRows } from "@/ui/kit/skeleton";
 import { Time, useNow, useOrgZone } from "@/ui/kit/time";
-import { GetStartedCard } from "@/ui/shell/get-started-card";
 import { useOrgPath } from "@/ui/shell/shell-context";
 import { errorOf, useTRPC, type RouterOutputs } from "@/ui/trpc";
 
@@ -33,7 +32,6 @@ export function OverviewPage() {
     <>
       <PageHeader title="Overview" description="What agents spend, as they spend it." />
       <div className="flex flex-col gap-6">
-        <GetStartedCard />
         {spend.isPending || burn.isPending ? (
           <SkeletonRows rows={3} label="Loading the sums" />
         ) : spend.isError || burn.isError ? (
