@@ -2,6 +2,7 @@
 // providers on this machine, and agents of several teams and customers; one of them runs away, and its budget stops it.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { enterProject, root, say } from "./lib/project.mjs";
 import { prepareServer } from "./lib/prepare.mjs";
@@ -23,6 +24,8 @@ await build({
   logLevel: "error",
 });
 
+// Made anew each time: what is shown is only what these agents do.
+await rm(".data/demo", { recursive: true, force: true });
 const port = Number(process.env.PORT ?? 3000);
 const origin = `http://localhost:${port}`;
 const person = { email: "demo@nullspend.example", password: `demo-${randomBytes(6).toString("hex")}` };
@@ -101,6 +104,6 @@ say(`
     Address:   ${person.email}
     Password:  ${person.password}
 
-  Ctrl+C stops it. Its data is in .data/demo.
+  Ctrl+C stops it. Its data is in .data/demo until the next time.
 `);
 await createAgents({ origin, adminKey }).run();

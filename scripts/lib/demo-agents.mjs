@@ -27,7 +27,7 @@ export function createAgents({ origin, adminKey }) {
     return (await answer.json()).data;
   }
 
-  /** The key and the limits of an agent; those of an earlier run are left as they are. */
+  /** The key and the limits of an agent. */
   async function setUp(agent) {
     const { id, rawKey } = await rest("POST", "/api/keys", { name: agent.name, defaultTags: { team: agent.team } });
     const limits = agent.runaway
