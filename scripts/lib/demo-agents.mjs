@@ -46,8 +46,7 @@ export function createAgents({ origin, adminKey }) {
       headers: {
         "x-nullspend-key": agent.rawKey,
         authorization: "Bearer sk-demo",
-        "x-api-key": path.endsWith("messages") ? "sk-ant-demo" : "",
-        ...(path.endsWith("messages") && { "anthropic-version": "2023-06-01" }),
+        ...(path.endsWith("messages") && { "x-api-key": "sk-ant-demo", "anthropic-version": "2023-06-01" }),
         "content-type": "application/json",
         "x-nullspend-session": session,
         ...(customer && { "x-nullspend-customer": customer }),
