@@ -1,3 +1,4 @@
+import { escapeHtml } from "@/lib/escape-html";
 import { nanoToUsdString, microdollarsToNano } from "@/lib/money";
 import type { LinkOutcome, LinkView } from "@/server/approval";
 import type { PublicBudget } from "@/server/budget";
@@ -20,9 +21,6 @@ export type Notice = { tone: "danger" | "warning"; text: string };
 
 const usd = (microdollars: number): string => `$${nanoToUsdString(microdollarsToNano(microdollars)!)}`;
 
-/** All text comes from callers: nothing of it is markup. */
-const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-
 /** The question, with a form for each answer. It works without scripts, and has none. */
 export function questionPage(facts: PageFacts, notice?: Notice): string {
   const { view, title } = facts;
@@ -30,14 +28,14 @@ export function questionPage(facts: PageFacts, notice?: Notice): string {
   const mayDecide = facts.isApprover || view.needs === "code";
   return page(
     title,
-    `<p class="eyebrow">${escape(org.name)}</p>
-<h1>${escape(title)}</h1>
-${notice ? `<p class="notice ${notice.tone}" role="alert">${escape(notice.text)}</p>` : ""}
+    `<p class="eyebrow">${escapeHtml(org.name)}</p>
+<h1>${escapeHtml(title)}</h1>
+${notice ? `<p class="notice ${notice.tone}" role="alert">${escapeHtml(notice.text)}</p>` : ""}
 ${amounts(facts)}
 <p class="muted">Expires ${when(action.expiresAt, facts.nowMs)}. If nobody decides, nothing is done.</p>
 ${mayDecide ? forms(facts) : signIn(facts)}
 ${details(facts)}
-<p class="muted">For ${escape(view.approver.name ?? view.approver.email)}. <a href="${escape(facts.appUrl)}">Open in NullSpend</a></p>`,
+<p class="muted">For ${escapeHtml(view.approver.name ?? view.approver.email)}. <a href="${escapeHtml(facts.appUrl)}">Open in NullSpend</a></p>`,
   );
 }
 
@@ -47,14 +45,14 @@ export function outcomePage(facts: PageFacts): string {
   const [heading, text] = outcomeInWords(facts);
   return page(
     heading,
-    `<p class="eyebrow">${escape(org.name)}</p>
-<h1>${escape(heading)}</h1>
-<p role="status">${escape(text)}</p>
-<p>${escape(facts.title)}</p>
-${action.note ? `<p class="muted">Note: ${escape(action.note)}</p>` : ""}
-${action.rejectReason ? `<p class="muted">Reason: ${escape(action.rejectReason)}</p>` : ""}
+    `<p class="eyebrow">${escapeHtml(org.name)}</p>
+<h1>${escapeHtml(heading)}</h1>
+<p role="status">${escapeHtml(text)}</p>
+<p>${escapeHtml(facts.title)}</p>
+${action.note ? `<p class="muted">Note: ${escapeHtml(action.note)}</p>` : ""}
+${action.rejectReason ? `<p class="muted">Reason: ${escapeHtml(action.rejectReason)}</p>` : ""}
 ${details(facts)}
-<p><a href="${escape(facts.appUrl)}">Open in NullSpend</a></p>`,
+<p><a href="${escapeHtml(facts.appUrl)}">Open in NullSpend</a></p>`,
   );
 }
 
@@ -67,7 +65,7 @@ or <a href="/app">sign in</a> and look among the approvals.</p>`,
 }
 
 export function messagePage(heading: string, text: string): string {
-  return page(heading, `<h1>${escape(heading)}</h1><p>${escape(text)}</p><p><a href="/app">Open NullSpend</a></p>`);
+  return page(heading, `<h1>${escapeHtml(heading)}</h1><p>${escapeHtml(text)}</p><p><a href="/app">Open NullSpend</a></p>`);
 }
 
 export function noticeOf(outcome: Exclude<LinkOutcome, { outcome: "decided" | "unknown_link" }>): Notice {
@@ -99,7 +97,7 @@ function amounts({ view: { action }, budget }: PageFacts): string {
     if (asked !== null) rows.push(["Limit after", usd(budget.currentLimitMicrodollars + asked)]);
   }
   if (rows.length === 0) return "";
-  return `<dl class="amounts">${rows.map(([label, value]) => `<div><dt>${escape(label)}</dt><dd>${escape(value)}</dd></div>`).join("")}</dl>`;
+  return `<dl class="amounts">${rows.map(([label, value]) => `<div><dt>${escapeHtml(label)}</dt><dd>${escapeHtml(value)}</dd></div>`).join("")}</dl>`;
 }
 
 function forms({ view, isApprover }: PageFacts): string {
@@ -117,7 +115,7 @@ ${
   asked === null
     ? ""
     : `<label for="amount">${isIncrease ? "Raise by" : "Approve"} (US dollars)</label>
-<input id="amount" name="amount" inputmode="decimal" value="${escape(nanoToUsdString(microdollarsToNano(asked)!))}" autocomplete="off">`
+<input id="amount" name="amount" inputmode="decimal" value="${escapeHtml(nanoToUsdString(microdollarsToNano(asked)!))}" autocomplete="off">`
 }
 ${
   isIncrease
@@ -139,7 +137,7 @@ ${code("reject-code")}
 
 function signIn({ view, signInUrl }: PageFacts): string {
   const why = view.needs === "used_up" ? "The code of this mail is used up." : "Deciding this one needs your own sign-in.";
-  return `<p>${why}</p><p><a class="button" href="${escape(signInUrl)}">Sign in to decide</a></p>`;
+  return `<p>${why}</p><p><a class="button" href="${escapeHtml(signInUrl)}">Sign in to decide</a></p>`;
 }
 
 function details({ view: { action }, lastCalls }: PageFacts): string {
@@ -149,13 +147,13 @@ function details({ view: { action }, lastCalls }: PageFacts): string {
       : `<h2>Last calls of this run</h2><ul class="calls">${lastCalls
           .map(
             ({ at, model, status, costMicrodollars }) =>
-              `<li><span>${escape(model)}</span><span>${escape(status)}</span><span>${
+              `<li><span>${escapeHtml(model)}</span><span>${escapeHtml(status)}</span><span>${
                 costMicrodollars === null ? "no price" : usd(costMicrodollars)
-              }</span><time datetime="${escape(at)}">${escape(at.slice(11, 19))} UTC</time></li>`,
+              }</span><time datetime="${escapeHtml(at)}">${escapeHtml(at.slice(11, 19))} UTC</time></li>`,
           )
           .join("")}</ul>`;
   const payload = JSON.stringify(action.payload, undefined, 2).slice(0, 8_000);
-  return `${calls}<details><summary>What the agent sent</summary><pre>${escape(payload)}</pre></details>`;
+  return `${calls}<details><summary>What the agent sent</summary><pre>${escapeHtml(payload)}</pre></details>`;
 }
 
 function outcomeInWords({ view: { action } }: PageFacts): [heading: string, text: string] {
@@ -192,7 +190,7 @@ function when(iso: string, nowMs: number): string {
   const minutes = Math.max(0, Math.round((Date.parse(iso) - nowMs) / 60_000));
   const left =
     minutes < 90 ? `${minutes} min` : minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1_440)} days`;
-  return `in ${left} (<time datetime="${escape(iso)}">${escape(iso.slice(0, 16).replace("T", " "))} UTC</time>)`;
+  return `in ${left} (<time datetime="${escapeHtml(iso)}">${escapeHtml(iso.slice(0, 16).replace("T", " "))} UTC</time>)`;
 }
 
 const STYLE = `
@@ -225,5 +223,5 @@ export const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-
 const page = (title: string, body: string): string => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1, viewport-fit=cover">
 <meta name="robots" content="noindex"><meta name="referrer" content="no-referrer"><meta name="color-scheme" content="light dark">
-<title>${escape(title)} · NullSpend</title><style>${STYLE}</style></head>
+<title>${escapeHtml(title)} · NullSpend</title><style>${STYLE}</style></head>
 <body><main>${body}</main></body></html>`;

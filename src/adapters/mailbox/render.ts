@@ -1,3 +1,4 @@
+import { escapeHtml } from "@/lib/escape-html";
 import { createHash } from "node:crypto";
 
 export type ShownMail = {
@@ -10,9 +11,6 @@ export type ShownMail = {
   lastError: string | null;
   createdAt: Date;
 };
-
-/** Names in mails come from everybody: nothing of them is markup. */
-const escape = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 
 type Folder = {
   mails: readonly ShownMail[];
@@ -36,9 +34,9 @@ export function mailPage({ mail, mails, isSent }: Folder & { mail: ShownMail }):
     `<p><a href="/dev/mailbox">Mailbox</a></p>
 <div class="panes">
 <article aria-labelledby="subject">
-<h1 id="subject">${escape(mail.subject)}</h1>
-<dl><div><dt>To</dt><dd>${escape(mail.recipient)}</dd></div><div><dt>Written</dt><dd>${time(mail.createdAt)}</dd></div></dl>
-${mail.state === "failed" ? `<p class="failed">It could not be sent: ${escape(mail.lastError ?? "no reason was given")}</p>` : ""}
+<h1 id="subject">${escapeHtml(mail.subject)}</h1>
+<dl><div><dt>To</dt><dd>${escapeHtml(mail.recipient)}</dd></div><div><dt>Written</dt><dd>${time(mail.createdAt)}</dd></div></dl>
+${mail.state === "failed" ? `<p class="failed">It could not be sent: ${escapeHtml(mail.lastError ?? "no reason was given")}</p>` : ""}
 ${
   mail.html === ""
     ? `<p class="empty">Its text went when it was sent: links in mails let people in. Set DEV_MAILBOX=1 to keep it.</p>`
@@ -52,7 +50,7 @@ ${
 }
 
 export const messagePage = (heading: string, text: string): string =>
-  page(heading, undefined, `<h1>${escape(heading)}</h1><p>${escape(text)}</p>`);
+  page(heading, undefined, `<h1>${escapeHtml(heading)}</h1><p>${escapeHtml(text)}</p>`);
 
 /** The mail alone, for the frame: links open over the whole window. */
 export const framedMail = ({ html }: ShownMail): string => html.replace("<head>", `<head><base target="_top">`);
@@ -68,7 +66,7 @@ const list = (mails: readonly ShownMail[], currentId: string | undefined): strin
   `<ul class="mails">${mails
     .map(
       ({ id, recipient, subject, state, createdAt }) =>
-        `<li><a href="/dev/mailbox/${id}"${id === currentId ? ` aria-current="page"` : ""}><strong>${escape(subject)}</strong><span>${escape(
+        `<li><a href="/dev/mailbox/${id}"${id === currentId ? ` aria-current="page"` : ""}><strong>${escapeHtml(subject)}</strong><span>${escapeHtml(
           recipient,
         )}</span><span class="muted">${time(createdAt)}${state === "failed" ? " · could not be sent" : ""}</span></a></li>`,
     )
@@ -83,7 +81,7 @@ const time = (at: Date): string => {
 const withLinks = (text: string): string =>
   text
     .split(/(https?:\/\/[^\s<>"]+)/)
-    .map((part, index) => (index % 2 === 1 ? `<a href="${escape(part)}">${escape(part)}</a>` : escape(part)))
+    .map((part, index) => (index % 2 === 1 ? `<a href="${escapeHtml(part)}">${escapeHtml(part)}</a>` : escapeHtml(part)))
     .join("");
 
 const STYLE = `
@@ -134,5 +132,5 @@ export const FRAME_POLICY = `default-src 'none'; style-src 'unsafe-inline'; form
 const page = (title: string, mails: readonly ShownMail[] | undefined, body: string): string => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex"><meta name="color-scheme" content="light dark">
-<title>${escape(title)} · NullSpend</title><style>${STYLE}</style></head>
+<title>${escapeHtml(title)} · NullSpend</title><style>${STYLE}</style></head>
 <body${mails ? ` data-newest="${mails[0]?.id ?? ""}"` : ""}><main>${body}</main><script>${SCRIPT}</script></body></html>`;

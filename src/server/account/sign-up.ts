@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isTimezone } from "@/lib/timezone";
 import { Prisma, type PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
 import { ServiceError } from "@/lib/errors";
@@ -115,12 +116,4 @@ export async function mailVerification(
 
 function personalName(userName: string | null, email: string): string {
   return `${(userName ?? email.slice(0, email.indexOf("@"))).slice(0, 80)}'s workspace`;
-}
-
-function isTimezone(text: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: text }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
 }

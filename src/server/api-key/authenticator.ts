@@ -1,5 +1,6 @@
 import { Pool, type PoolConfig, type QueryResultRow } from "pg";
 import type { Logger } from "@/lib/logger";
+import { within } from "@/lib/within";
 import type { Role } from "@/generated/prisma/enums";
 import type { Clock } from "@/lib/clock";
 import type { Authentication, KeyAuthenticator, KeyIdentity } from "./identity";
@@ -300,19 +301,6 @@ function ownPool({ connectionString, log }: KeyAuthenticatorOptions, timeoutMs: 
   const pool = new Pool(config);
   pool.on("error", (error) => log.warn({ err: error }, "idle key database connection lost"));
   return pool;
-}
-
-/** Rejects when the work has not ended in time; the work itself goes on and its outcome is ignored. */
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function identityOf(row: LoadedRow): KeyIdentity {

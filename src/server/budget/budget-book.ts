@@ -1,6 +1,7 @@
 import type { PrismaClient } from "@/generated/prisma/client";
 import { nanoUsd, type NanoUsd } from "@/lib/money";
 import { matchesModelPattern } from "@/server/model-pattern";
+import { createVersionedOrgCache } from "@/server/versioned-org-cache";
 import { isBudgetApplicable, type BudgetEntityType, type BudgetedCall, type BudgetScope } from "./matching";
 import type { PeriodRule } from "./period-edges";
 
@@ -95,42 +96,25 @@ export function createBudgetBook({
   orgsMax?: number;
   loadTimeoutMs?: number;
 }): BudgetBook {
-  const heldByOrg = new Map<string, Held>();
-  const loadingByOrg = new Map<string, { configVersion: bigint; done: Promise<void> }>();
-
-  async function load(orgId: string, configVersion: bigint): Promise<void> {
-    const held = await within(loadTimeoutMs, read(prisma, orgId));
-    if (!held) throw new Error(`the organisation ${orgId} is gone`);
-    // A replica that lags, or a restored database: what it holds may lack the very budget that this version announced.
-    if (held.configVersion < configVersion) throw new Error(`budgets of ${orgId} are older than version ${configVersion}`);
-    const known = heldByOrg.get(orgId);
-    if (known && known.configVersion >= held.configVersion) return;
-    heldByOrg.delete(orgId);
-    heldByOrg.set(orgId, held);
-    const [longestHeld] = heldByOrg.keys();
-    if (heldByOrg.size > orgsMax && longestHeld !== undefined) heldByOrg.delete(longestHeld);
-  }
-
-  function ensureLoaded(orgId: string, configVersion: bigint): Promise<void> | undefined {
-    const held = heldByOrg.get(orgId);
-    if (held && held.configVersion >= configVersion) return undefined;
-    const loading = loadingByOrg.get(orgId);
-    if (loading && loading.configVersion >= configVersion) return loading.done;
-    const done = load(orgId, configVersion).finally(() => {
-      if (loadingByOrg.get(orgId)?.done === done) loadingByOrg.delete(orgId);
-    });
-    loadingByOrg.set(orgId, { configVersion, done });
-    return done;
-  }
+  const cache = createVersionedOrgCache<Held>({
+    what: "budgets",
+    timeoutMs: loadTimeoutMs,
+    orgsMax,
+    async read(orgId) {
+      const held = await read(prisma, orgId);
+      if (!held) throw new Error(`the organisation ${orgId} is gone`);
+      return held;
+    },
+  });
 
   function heldOf(orgId: string): Held {
-    const held = heldByOrg.get(orgId);
+    const held = cache.find(orgId);
     if (!held) throw new Error(`budgets of ${orgId} were not loaded before they were asked for`);
     return held;
   }
 
   return {
-    ensureLoaded,
+    ensureLoaded: cache.ensureLoaded,
     applicable: (orgId, call) => applicableOf(heldOf(orgId), call),
     hasLimits: (orgId) => heldOf(orgId).limits.any,
     limitsOf: (orgId) => heldOf(orgId).limits,
@@ -144,12 +128,12 @@ export function createBudgetBook({
       );
     },
     upgradeUrlOf(orgId, customerId) {
-      const held = heldByOrg.get(orgId);
+      const held = cache.find(orgId);
       if (!held) return null;
       return (customerId === null ? undefined : held.upgradeUrlByCustomer.get(customerId)) ?? held.upgradeUrl;
     },
-    assumedServiceTierOf: (orgId) => heldByOrg.get(orgId)?.assumedServiceTier ?? null,
-    versionOf: (orgId) => heldByOrg.get(orgId)?.configVersion,
+    assumedServiceTierOf: (orgId) => cache.find(orgId)?.assumedServiceTier ?? null,
+    versionOf: (orgId) => cache.find(orgId)?.configVersion,
   };
 }
 
@@ -273,16 +257,4 @@ function toHeldBudget(row: LoadedBudget, orgId: string, orgTimezone: string): He
     holds: row.holds,
     unpricedPolicy: row.unpriced_policy,
   };
-}
-
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer from the database within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -32,7 +32,7 @@ export { amountsOfLimits, balanceIdsOfLimits, stoppedByLimit, type HeldLimit } f
 export { loadBudgets, type LoadDependencies } from "./load-budgets";
 export { isBudgetApplicable, type BudgetedCall, type BudgetEntityType, type BudgetScope } from "./matching";
 export { invalid, parsed } from "./parse-input";
-export { isTimezone, periodEdgesAt, type PeriodEdges, type PeriodRule, type ResetInterval } from "./period-edges";
+export { periodEdgesAt, type PeriodEdges, type PeriodRule, type ResetInterval } from "./period-edges";
 export { getPolicy, Policy } from "./policy";
 export { publicEntityId, PublicBudget } from "./public-budget";
 export { endRaises, raiseBudget, type Raise, type RaiseMode } from "./raise";

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { isTimezone } from "@/lib/timezone";
 import { ID_PREFIX, parsePublicId } from "@/lib/ids";
 import { microdollarsToNano } from "@/lib/money";
 import { CUSTOMER_ID, isTagKey, TAG_VALUE_LENGTH_MAX } from "@/server/events/attribution";
-import { isTimezone } from "./period-edges";
 
 /** What may be asked of budgets (CONTRACT §11). None of these schemas changes a type: what one of them has read, it reads again. */
 

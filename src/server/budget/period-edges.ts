@@ -97,16 +97,6 @@ function formatterOf(timezone: string): Intl.DateTimeFormat {
   return formatter;
 }
 
-/** Whether the runtime knows a time zone of this name. */
-export function isTimezone(timezone: string): boolean {
-  try {
-    formatterOf(timezone);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** What a clock on the wall shows, as if it were UTC. */
 function wallClockMs(timezone: string, atMs: number): number {
   const parts: Record<string, number> = {};

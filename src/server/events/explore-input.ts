@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isTimezone } from "@/lib/timezone";
 import { isTagKey, TAG_VALUE_LENGTH_MAX, TAGS_MAX } from "./attribution";
 import { GROUPS, publicIdText, text, withPeriod } from "./input";
 
@@ -22,14 +23,6 @@ const dimension = z
     (name) => (GROUPS as readonly string[]).includes(name) || name === "session" || (name.startsWith("tag:") && isTagKey(name.slice(4))),
     `must be ${GROUPS.join(", ")}, session or tag:<key>`,
   );
-
-const isTimezone = (name: string): boolean => {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
-};
 
 export const ExploreFilter = z.strictObject({
   apiKeyId: publicIdText("key").optional(),

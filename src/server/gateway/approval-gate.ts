@@ -14,6 +14,7 @@ import {
   type PolicyConditions,
   useCallApproval,
 } from "@/server/approval";
+import { createVersionedOrgCache } from "@/server/versioned-org-cache";
 import { type Refusal, refusal } from "./refusal";
 
 /** What people are asked before a call goes on (CONTRACT §10). */
@@ -49,8 +50,10 @@ export type Waiting = { waitMs: number; signal: AbortSignal };
 const WAITING_PER_ACTION_MAX = 100;
 /** Organisations whose policies are kept in memory. */
 const ORGS_MAX = 10_000;
+/** A call waits for this before it is answered 503. */
+const LOAD_TIMEOUT_MS = 1_500;
 
-type HeldPolicies = { version: bigint; conditions: readonly PolicyConditions[] };
+type HeldPolicies = { configVersion: bigint; conditions: readonly PolicyConditions[] };
 
 export function createApprovalGate({
   prisma,
@@ -65,33 +68,18 @@ export function createApprovalGate({
 }): ApprovalGate {
   const { deps, watch } = approvals;
   const ctx = { prisma, clock, ip: null };
-  const policies = new Map<string, HeldPolicies>();
-  const loading = new Map<string, Promise<HeldPolicies>>();
+  const policies = createVersionedOrgCache<HeldPolicies>({
+    what: "approval policies",
+    timeoutMs: LOAD_TIMEOUT_MS,
+    orgsMax: ORGS_MAX,
+    read: (orgId) => readPolicies(prisma, orgId),
+  });
   const waitingFor = new Map<string, number>();
 
-  /** Of the calls that find the configuration changed, one reads it. */
-  function load(orgId: string, version: bigint): Promise<HeldPolicies> {
-    const key = `${orgId}:${version}`;
-    let reading = loading.get(key);
-    if (!reading) loading.set(key, (reading = read(orgId, version).finally(() => loading.delete(key))));
-    return reading;
-  }
-
-  async function read(orgId: string, version: bigint): Promise<HeldPolicies> {
-    const rows = await prisma.approvalPolicy.findMany({
-      where: { orgId, enabled: true },
-      orderBy: { position: "asc" },
-      select: { conditions: true },
-    });
-    const held = { version, conditions: rows.map(({ conditions }) => conditions as PolicyConditions) };
-    policies.delete(orgId);
-    if (policies.size >= ORGS_MAX) policies.delete(policies.keys().next().value!);
-    policies.set(orgId, held);
-    return held;
-  }
-
-  function isCovered({ conditions }: HeldPolicies, { model, tags, estimate }: PolicySubject): boolean {
-    return conditions.some((each) => {
+  function isCovered({ orgId, model, tags, estimate }: PolicySubject): boolean {
+    const held = policies.find(orgId);
+    if (!held) throw new Error(`the approval policies of ${orgId} were not loaded before they were asked for`);
+    return held.conditions.some((each) => {
       const amountNano = each.amountAboveMicrodollars === undefined ? null : estimate();
       return isMatch(each, { actionType: "llm_call", model, amountNano, tags });
     });
@@ -113,9 +101,8 @@ export function createApprovalGate({
 
   return {
     isWanted(subject) {
-      const held = policies.get(subject.orgId);
-      if (held && held.version >= subject.configVersion) return held.conditions.length > 0 && isCovered(held, subject);
-      return load(subject.orgId, subject.configVersion).then((loaded) => isCovered(loaded, subject));
+      const loading = policies.ensureLoaded(subject.orgId, subject.configVersion);
+      return loading ? loading.then(() => isCovered(subject)) : isCovered(subject);
     },
     async approve({ namedActionId, ...call }, waiting) {
       const { orgId, keyId, bodyHash } = call;
@@ -136,6 +123,17 @@ export function createApprovalGate({
       return (await decided({ orgId: call.orgId, id: row.id }, waiting)) === "approved";
     },
   };
+}
+
+async function readPolicies(prisma: PrismaClient, orgId: string): Promise<HeldPolicies> {
+  // The version before the rows: rows may then be newer than it says, never older.
+  const { configVersion } = await prisma.organisation.findUniqueOrThrow({ where: { id: orgId }, select: { configVersion: true } });
+  const rows = await prisma.approvalPolicy.findMany({
+    where: { orgId, enabled: true },
+    orderBy: { position: "asc" },
+    select: { conditions: true },
+  });
+  return { configVersion, conditions: rows.map(({ conditions }) => conditions as PolicyConditions) };
 }
 
 /** Of the request's bytes: the same request asks once, and an approval is for this request. */

@@ -1,3 +1,5 @@
+import { escapeHtml } from "@/lib/escape-html";
+
 /** What every mail needs; the rest is its template's. */
 export type RenderedMail = { subject: string; text: string; html: string };
 
@@ -139,36 +141,31 @@ function asText(part: Part): string {
 function asHtml(part: Part): string {
   switch (part.kind) {
     case "text":
-      return `<p style="margin:0 0 16px">${escape(part.text)}</p>`;
+      return `<p style="margin:0 0 16px">${escapeHtml(part.text)}</p>`;
     case "button":
       return (
-        `<p style="margin:0 0 16px"><a href="${escape(part.url)}" style="display:inline-block;padding:12px 20px;border-radius:6px;` +
-        `background:#3538cd;color:#ffffff;text-decoration:none;font-weight:600">${escape(part.label)}</a></p>`
+        `<p style="margin:0 0 16px"><a href="${escapeHtml(part.url)}" style="display:inline-block;padding:12px 20px;border-radius:6px;` +
+        `background:#3538cd;color:#ffffff;text-decoration:none;font-weight:600">${escapeHtml(part.label)}</a></p>`
       );
     case "facts":
       return `<table role="presentation" style="margin:0 0 16px;border-collapse:collapse">${part.facts
         .map(
           ([label, value]) =>
-            `<tr><td style="padding:4px 16px 4px 0;opacity:0.75;vertical-align:top">${escape(label)}</td>` +
-            `<td style="padding:4px 0">${escape(value)}</td></tr>`,
+            `<tr><td style="padding:4px 16px 4px 0;opacity:0.75;vertical-align:top">${escapeHtml(label)}</td>` +
+            `<td style="padding:4px 0">${escapeHtml(value)}</td></tr>`,
         )
         .join("")}</table>`;
     case "code":
-      return `<p style="margin:0 0 16px;font:600 28px/1.2 ui-monospace,monospace;letter-spacing:6px">${escape(part.code)}</p>`;
+      return `<p style="margin:0 0 16px;font:600 28px/1.2 ui-monospace,monospace;letter-spacing:6px">${escapeHtml(part.code)}</p>`;
   }
 }
 
 const page = (heading: string, body: string): string => `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><title>${escape(heading)}</title></head>
+<meta name="color-scheme" content="light dark"><title>${escapeHtml(heading)}</title></head>
 <body style="margin:0;padding:24px;font:16px/1.6 system-ui,-apple-system,sans-serif">
 <div style="max-width:560px;margin:0 auto">
-<h1 style="margin:0 0 16px;font-size:22px;line-height:1.3">${escape(heading)}</h1>
+<h1 style="margin:0 0 16px;font-size:22px;line-height:1.3">${escapeHtml(heading)}</h1>
 ${body}
 <p style="margin:24px 0 0;font-size:13px;opacity:0.75">NullSpend</p>
 </div></body></html>`;
-
-/** All text comes from callers: nothing of it is markup. */
-function escape(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
-}

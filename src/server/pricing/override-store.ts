@@ -1,4 +1,5 @@
 import type { PrismaClient } from "@/generated/prisma/client";
+import { createVersionedOrgCache } from "@/server/versioned-org-cache";
 import { OVERRIDE_SELECT, priceOfOverride, type OverrideRow } from "./override";
 import type { ModelPrice, PriceQuery } from "./price-book";
 
@@ -41,35 +42,15 @@ const NOTHING: ReadonlyMap<string, readonly HeldOverride[]> = new Map();
 const DOES_NOT_APPLY: OverrideAnswer = { applies: false };
 
 export function createOverrideStore({ prisma, orgsMax = ORGS_MAX }: { prisma: PrismaClient; orgsMax?: number }): OverrideStore {
-  const heldByOrg = new Map<string, Held>();
-  const loadingByOrg = new Map<string, { configVersion: bigint; done: Promise<void> }>();
-
-  async function load(orgId: string, configVersion: bigint): Promise<void> {
-    const held = await within(LOAD_TIMEOUT_MS, read(prisma, orgId));
-    // A replica that lags, or a restored database: what it holds may lack the very override that this version announced.
-    if (held.configVersion < configVersion) throw new Error(`overrides of ${orgId} are older than version ${configVersion}`);
-    const known = heldByOrg.get(orgId);
-    if (known && known.configVersion >= held.configVersion) return;
-    heldByOrg.delete(orgId);
-    heldByOrg.set(orgId, held);
-    const [longestHeld] = heldByOrg.keys();
-    if (heldByOrg.size > orgsMax && longestHeld !== undefined) heldByOrg.delete(longestHeld);
-  }
-
-  function ensureLoaded(orgId: string, configVersion: bigint): Promise<void> | undefined {
-    const held = heldByOrg.get(orgId);
-    if (held && held.configVersion >= configVersion) return undefined;
-    const loading = loadingByOrg.get(orgId);
-    if (loading && loading.configVersion >= configVersion) return loading.done;
-    const done = load(orgId, configVersion).finally(() => {
-      if (loadingByOrg.get(orgId)?.done === done) loadingByOrg.delete(orgId);
-    });
-    loadingByOrg.set(orgId, { configVersion, done });
-    return done;
-  }
+  const cache = createVersionedOrgCache<Held>({
+    what: "overrides",
+    timeoutMs: LOAD_TIMEOUT_MS,
+    orgsMax,
+    read: (orgId) => read(prisma, orgId),
+  });
 
   function find(query: PriceQuery): OverrideAnswer {
-    const held = heldByOrg.get(query.orgId);
+    const held = cache.find(query.orgId);
     if (!held) throw new Error(`overrides of ${query.orgId} were not loaded before pricing`);
     if (held.rowsOfModel.size === 0) return DOES_NOT_APPLY;
     const answer = findByName(held, query, query.model);
@@ -77,7 +58,7 @@ export function createOverrideStore({ prisma, orgsMax = ORGS_MAX }: { prisma: Pr
     return findByName(held, query, query.requestedModel);
   }
 
-  return { ensureLoaded, find };
+  return { ensureLoaded: cache.ensureLoaded, find };
 }
 
 function findByName(held: Held, { provider, atMs }: PriceQuery, model: string): OverrideAnswer {
@@ -118,15 +99,3 @@ function groupByModel(rows: readonly OverrideRow[]): Map<string, HeldOverride[]>
 }
 
 const keyOf = (provider: string, model: string): string => `${provider}\n${model}`;
-
-async function within<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer from the database within ${timeoutMs} ms`)), timeoutMs);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
