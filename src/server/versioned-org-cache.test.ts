@@ -17,7 +17,7 @@ test("a hundred calls that find the configuration changed read it once, and know
     reads += 1;
     return held(2n);
   });
-  await Promise.all(Array.from({ length: 100 }, () => cache.ensureLoaded("a", 2n)));
+  await Promise.all(Array.from({ length: 100 }, async () => cache.ensureLoaded("a", 2n)));
   expect(reads).toBe(1);
   expect(cache.ensureLoaded("a", 1n)).toBeUndefined();
   expect(cache.find("a")).toEqual(held(2n));
