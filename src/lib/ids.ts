@@ -22,6 +22,9 @@ export type IdKind = keyof typeof ID_PREFIX;
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** A bare id: lower case, as the database writes it. */
+export const isUuid = (text: string): boolean => UUID.test(text);
+
 /** uuid → public id. */
 export const publicId = (kind: IdKind, uuid: string): string => ID_PREFIX[kind] + uuid;
 

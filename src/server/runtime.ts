@@ -102,6 +102,7 @@ const READY_TIMEOUT_MS = 1_000;
 export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { env, log, root, database, clock = systemClock } = options;
   const secrets = loadSecrets(env);
+  const publicUrl = env.publicUrl ?? `http://localhost:${env.port}`;
   const databaseUrl = database.url;
 
   await migrate({ connectionString: databaseUrl, migrationsDir: join(root, "prisma/migrations"), log: (line) => log.info({}, line) });
@@ -144,7 +145,7 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     },
     clock,
     log,
-    publicUrl: () => env.publicUrl ?? `http://localhost:${env.port}`,
+    publicUrl: () => publicUrl,
   });
   const openCalls = new Map<string, number>();
   const traces = env.telemetry && createTraceExporter({ ...env.telemetry, url: env.telemetry.tracesUrl, log });
@@ -173,20 +174,19 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
     prisma,
     clock,
     log,
-    publicUrl: env.publicUrl ?? `http://localhost:${env.port}`,
-    ask: createAskByMail({ publicUrl: env.publicUrl ?? `http://localhost:${env.port}`, secret: secrets.nextAuthSecret, clock }),
+    publicUrl,
+    ask: createAskByMail({ publicUrl, secret: secrets.nextAuthSecret, clock }),
     publish: ({ orgId, actionId, status }) => bus.publish({ type: "action.changed", orgId, actionId, status }),
   });
   approvals.start();
 
-  const webhookOrigin = env.publicUrl ?? `http://localhost:${env.port}`;
   const webhooks = createWebhooks({
     prisma,
     clock,
     log,
     encryption: createEncryption({ current: secrets.encryptionKey }),
-    policy: { allowPrivate: env.webhook.allowPrivate, isProduction: env.nodeEnv === "production", ownOrigin: webhookOrigin },
-    publicUrl: webhookOrigin,
+    policy: { allowPrivate: env.webhook.allowPrivate, isProduction: env.nodeEnv === "production", ownOrigin: publicUrl },
+    publicUrl,
     publish({ orgId, deliveryId, endpointId, status }) {
       if (!bus.isWatched(orgId)) return;
       bus.publish({
@@ -202,11 +202,11 @@ export async function startRuntime(options: RuntimeOptions): Promise<Runtime> {
   const accounts = createAccounts({
     prisma,
     clock,
-    publicUrl: env.publicUrl ?? `http://localhost:${env.port}`,
+    publicUrl,
     signup: env.signup,
     bus,
   });
-  const orgs = createOrgDeps({ publicUrl: env.publicUrl ?? `http://localhost:${env.port}`, bus });
+  const orgs = createOrgDeps({ publicUrl, bus });
   const mailWorker = createMailWorker({
     prisma,
     clock,

@@ -1,12 +1,11 @@
 import type { PrismaClient } from "@/generated/prisma/client";
+import { isUuid } from "@/lib/ids";
 import type { Principal } from "@/server/context";
-
-const ORG_HEADER = "x-nullspend-org";
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+import { ORG_HEADER } from "../trpc/context";
 
 /**
- * Who a REST call in a session acts as: in the organisation that the header names, or else in the one the person was in last, or
- * has belonged to longest. The role is the membership's of now. Undefined: not signed in, or not a member there.
+ * Who a REST call in a session acts as: in the organisation that the header names, or else in the one the person has
+ * belonged to longest. The role is the membership's of now. Undefined: not signed in, or not a member there.
  */
 export function createRestSession({
   prisma,
@@ -22,21 +21,12 @@ export function createRestSession({
       .header(ORG_HEADER)
       ?.trim()
       .replace(/^ns_org_/, "");
-    if (named !== undefined && !UUID.test(named)) return undefined;
-    const memberships = await prisma.membership.findMany({
+    if (named !== undefined && !isUuid(named)) return undefined;
+    const membership = await prisma.membership.findFirst({
       where: { userId: session.userId, ...(named !== undefined && { orgId: named }), organisation: { deletedAt: null } },
       orderBy: { createdAt: "asc" },
-      take: 200,
-      select: { orgId: true, role: true, user: { select: { preferences: true } } },
+      select: { orgId: true, role: true },
     });
-    const lastOrgId = lastOrganisationOf(memberships[0]?.user.preferences);
-    const membership = memberships.find(({ orgId }) => orgId === lastOrgId) ?? memberships[0];
-    return membership && { type: "user", orgId: membership.orgId, userId: session.userId, role: membership.role };
+    return membership ? { type: "user", orgId: membership.orgId, userId: session.userId, role: membership.role } : undefined;
   };
-}
-
-/** Which organisation a person was in last, from what is kept in `preferences`. */
-function lastOrganisationOf(preferences: unknown): string | undefined {
-  if (typeof preferences !== "object" || preferences === null || !("lastOrgId" in preferences)) return undefined;
-  return typeof preferences.lastOrgId === "string" ? preferences.lastOrgId : undefined;
 }

@@ -1,4 +1,4 @@
-import { decode, encode } from "next-auth/jwt";
+import { decode } from "next-auth/jwt";
 import { SESSION_MS } from "@/server/account";
 
 /** What the cookie carries, encrypted: which row to look at. All else is read from there. */
@@ -7,10 +7,6 @@ export type SessionToken = { sessionId: string; userId: string };
 export const SESSION_MAX_AGE_S = SESSION_MS / 1000;
 /** A cookie longer than this is none of ours; decrypting it would be work for nothing. */
 const TOKEN_LENGTH_MAX = 4096;
-
-export function sealSession({ sessionId, userId }: SessionToken, secret: string): Promise<string> {
-  return encode({ token: { sub: userId, sid: sessionId }, secret, maxAge: SESSION_MAX_AGE_S });
-}
 
 /** Undefined for anything that this instance did not seal: another secret, another kind of token, an end that has passed. */
 export async function openSession(token: string | undefined, secret: string): Promise<SessionToken | undefined> {

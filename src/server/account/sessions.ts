@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Prisma, PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
 import { ServiceError } from "@/lib/errors";
+import { isUuid } from "@/lib/ids";
 import type { Bus } from "@/server/bus";
 
 /** However busy, a session ends so long after signing in. */
@@ -11,7 +12,6 @@ export const SESSION_IDLE_MS = 14 * 24 * 3_600_000;
 /** `lastSeenAt` is written at most so often: a page asks many things at once, and a row per question would be a write per read. */
 const SEEN_EVERY_MS = 60_000;
 const USER_AGENT_LENGTH_MAX = 512;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** Who is signed in, as the session's row says now. */
 export type LiveSession = {
@@ -55,7 +55,7 @@ export async function findLiveSession(
   { prisma, clock }: Omit<SessionDeps, "bus">,
   { sessionId, userId }: { sessionId: string; userId: string },
 ): Promise<LiveSession | undefined> {
-  if (!UUID.test(sessionId)) return undefined;
+  if (!isUuid(sessionId)) return undefined;
   const row = await prisma.session.findUnique({
     where: { id: sessionId },
     select: { userId: true, expires: true, lastSeenAt: true, user: { select: { email: true, emailVerified: true, name: true } } },
@@ -105,7 +105,7 @@ export async function listSessions({ prisma, clock }: Omit<SessionDeps, "bus">, 
 
 /** Ends one of the person's own sessions, this one included. */
 export async function revokeSession({ prisma, bus }: SessionDeps, who: LiveSession, { sessionId }: { sessionId: string }): Promise<void> {
-  const { count } = UUID.test(sessionId) ? await prisma.session.deleteMany({ where: { id: sessionId, userId: who.userId } }) : { count: 0 };
+  const { count } = isUuid(sessionId) ? await prisma.session.deleteMany({ where: { id: sessionId, userId: who.userId } }) : { count: 0 };
   if (count === 0) throw new ServiceError("not_found", "This session has ended already.");
   tellEnded(bus, who.userId, [sessionId]);
 }

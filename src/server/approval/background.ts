@@ -1,4 +1,4 @@
-import type { PrismaClient } from "@/generated/prisma/client";
+import { Prisma, type PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
 import { endRaises } from "@/server/budget";
 import type { ApprovalDeps } from "./deps";
@@ -6,6 +6,12 @@ import { tellAction } from "./outbox";
 import { ACTION_SELECT, type ActionRow } from "./public-action";
 
 const BATCH = 100;
+
+/** Where it is kept that they were asked again, and where the policy says when: columns of ours, never a caller's text. */
+const ASKED_AGAIN = {
+  reminder: { askedAt: Prisma.raw("reminded_at"), after: Prisma.raw("remind_after_seconds") },
+  escalated: { askedAt: Prisma.raw("escalated_at"), after: Prisma.raw("escalate_after_seconds") },
+};
 
 export type ApprovalBackground = {
   /** What is due now: actions that nobody decided in time, reminders, escalations, raises that end. Any number of processes may run it. */
@@ -37,27 +43,17 @@ export function createApprovalBackground({
     return rows.length;
   }
 
-  /** @param column what is set, so that each is done once. */
-  async function askAgain(reason: "reminder" | "escalated"): Promise<number> {
+  /** Asks those who may decide once more, once each; when, the policy says. */
+  function askAgain(reason: keyof typeof ASKED_AGAIN): Promise<number> {
+    const { askedAt, after } = ASKED_AGAIN[reason];
     return prisma.$transaction(async (tx) => {
-      const due =
-        reason === "reminder"
-          ? await tx.$queryRaw<{ id: string }[]>`
-              UPDATE action SET reminded_at = clock_timestamp() WHERE id IN (
-                SELECT a.id FROM action a JOIN approval_policy p ON p.id = a.policy_id
-                WHERE a.status = 'pending' AND a.reminded_at IS NULL AND a.expires_at > clock_timestamp()
-                  AND p.remind_after_seconds IS NOT NULL
-                  AND a.created_at + make_interval(secs => p.remind_after_seconds) <= clock_timestamp()
-                LIMIT ${BATCH} FOR UPDATE OF a SKIP LOCKED)
-              RETURNING id`
-          : await tx.$queryRaw<{ id: string }[]>`
-              UPDATE action SET escalated_at = clock_timestamp() WHERE id IN (
-                SELECT a.id FROM action a JOIN approval_policy p ON p.id = a.policy_id
-                WHERE a.status = 'pending' AND a.escalated_at IS NULL AND a.expires_at > clock_timestamp()
-                  AND p.escalate_after_seconds IS NOT NULL
-                  AND a.created_at + make_interval(secs => p.escalate_after_seconds) <= clock_timestamp()
-                LIMIT ${BATCH} FOR UPDATE OF a SKIP LOCKED)
-              RETURNING id`;
+      const due = await tx.$queryRaw<{ id: string }[]>`
+        UPDATE action SET ${askedAt} = clock_timestamp() WHERE id IN (
+          SELECT a.id FROM action a JOIN approval_policy p ON p.id = a.policy_id
+          WHERE a.status = 'pending' AND a.${askedAt} IS NULL AND a.expires_at > clock_timestamp()
+            AND p.${after} IS NOT NULL AND a.created_at + make_interval(secs => p.${after}) <= clock_timestamp()
+          LIMIT ${BATCH} FOR UPDATE OF a SKIP LOCKED)
+        RETURNING id`;
       const rows = await tx.action.findMany({ where: { id: { in: due.map(({ id }) => id) } }, select: ACTION_SELECT });
       for (const row of rows) await deps.ask(tx, { row, reason });
       return rows.length;

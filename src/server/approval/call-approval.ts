@@ -1,30 +1,20 @@
 import type { PrismaClient } from "@/generated/prisma/client";
 import { nanoToMicrodollars, nanoUsd } from "@/lib/money";
 import type { Ctx } from "@/server/context";
+import { actionOfCall, type CallOfKey } from "./call-of-key";
 import type { NewAction } from "./create";
 import type { ApprovalDeps } from "./deps";
 import { type Joined, openOrJoin } from "./open-or-join";
 
 /** A call of a model that a policy wants a person for, before anything of it is sent. */
-export type CallToApprove = {
-  orgId: string;
-  keyId: string;
-  userId: string;
-  keyName: string;
-  provider: string;
-  model: string | null;
+export type CallToApprove = CallOfKey & {
   /** Method and path, without query. */
   endpoint: string;
   /** Nanodollars: the most it may cost; null: unknown. */
   estimateNano: bigint | null;
   /** SHA-256 of the request body, hex: the same request asks once, and an approval is for this request. */
   bodyHash: string;
-  sessionId: string | null;
-  traceId: string;
-  tags: Readonly<Record<string, string>>;
 };
-
-const EXPIRES_IN_SECONDS = 3_600;
 
 export function openOrJoinCall({
   ctx,
@@ -77,27 +67,19 @@ export async function finishCall(
 }
 
 function actionOf(call: CallToApprove): NewAction {
-  const { estimateNano } = call;
-  return {
-    agentId: call.keyName,
+  const { provider, model, endpoint, estimateNano, bodyHash } = call;
+  return actionOfCall(call, {
     actionType: "llm_call",
     payload: {
-      provider: call.provider,
-      model: call.model,
-      endpoint: call.endpoint,
+      provider,
+      model,
+      endpoint,
       estimatedCostMicrodollars: estimateNano === null ? null : nanoToMicrodollars(nanoUsd(estimateNano)),
-      bodyHash: call.bodyHash,
+      bodyHash,
     },
-    metadata: {},
-    expiresInSeconds: EXPIRES_IN_SECONDS,
-    requesterId: call.userId,
-    apiKeyId: call.keyId,
-    sessionId: call.sessionId,
-    traceId: call.traceId,
     budgetId: null,
-    joinKey: `llm_call:${call.keyId}:${call.bodyHash}`,
+    joinKey: `llm_call:${call.keyId}:${bodyHash}`,
     requestedNano: estimateNano,
-    model: call.model,
-    tags: call.tags,
-  };
+    model,
+  });
 }

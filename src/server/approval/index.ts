@@ -3,6 +3,7 @@ export { createApprovals, type Approvals } from "./approvals";
 export { createApprovalBackground } from "./background";
 export { type CallToApprove, finishCall, openOrJoinCall, useCallApproval } from "./call-approval";
 export { createAskByMail, titleOf } from "./ask-by-mail";
+export type { CallOfKey } from "./call-of-key";
 export { cancelAction } from "./cancel";
 export { createAction } from "./create";
 export { approveAction, decideWithin, rejectAction, type DecidedVia } from "./decide";

@@ -98,8 +98,8 @@ export type LinkOutcome =
 
 /** @throws ServiceError as deciding in the dashboard does: decided already, expired, no approver any more. */
 export async function decideByLink(decision: LinkDecision): Promise<LinkOutcome> {
-  const { ctx, deps, token } = decision;
-  const outcome = await ctx.prisma.$transaction((tx) => decideByLinkWithin(tx, { ...decision, token }));
+  const { ctx, deps } = decision;
+  const outcome = await ctx.prisma.$transaction((tx) => decideByLinkWithin(tx, decision));
   if (outcome.outcome !== "decided") return outcome;
   const { row } = outcome;
   deps.onChange({ orgId: row.orgId, actionId: row.id, status: row.status, budgetId: row.budgetId });

@@ -1,30 +1,19 @@
 import { publicId } from "@/lib/ids";
 import { nanoToMicrodollars, nanoUsd } from "@/lib/money";
 import type { Ctx } from "@/server/context";
+import { actionOfCall, type CallOfKey } from "./call-of-key";
 import type { NewAction } from "./create";
 import type { ApprovalDeps } from "./deps";
 import { type Joined, openOrJoin } from "./open-or-join";
 
 /** A call that a budget denied and whose caller waits for a person (CONTRACT §10, `X-NullSpend-Wait`). */
-export type DeniedCall = {
-  orgId: string;
-  keyId: string;
-  userId: string;
-  keyName: string;
+export type DeniedCall = CallOfKey & {
   budget: { id: string; entityType: string; entityId: string };
   /** The period that had no room: calls of one period share a request, those of the next ask anew. */
   balanceId: bigint;
   limitNano: bigint;
   estimateNano: bigint;
-  provider: string;
-  model: string | null;
-  sessionId: string | null;
-  traceId: string;
-  tags: Readonly<Record<string, string>>;
 };
-
-/** As long as a person may be expected to need, which is more than any call waits: the next call joins it. */
-const EXPIRES_IN_SECONDS = 3_600;
 
 /** The pending request that this call joins; it is opened by the first call, for the larger of its estimate and a fifth of the limit. */
 export function openOrJoinIncrease({
@@ -54,20 +43,13 @@ function actionOf(call: DeniedCall, joinKey: string): NewAction {
     provider: call.provider,
     reason: "A call did not fit into the budget and waits for a decision.",
   };
-  return {
-    agentId: call.keyName,
+  return actionOfCall(call, {
     actionType: "budget_increase",
     payload,
-    metadata: {},
-    expiresInSeconds: EXPIRES_IN_SECONDS,
-    requesterId: call.userId,
-    apiKeyId: call.keyId,
-    sessionId: call.sessionId,
-    traceId: call.traceId,
     budgetId: call.budget.id,
     joinKey,
     requestedNano: amount,
+    // Policies that name models are for calls: this is a question about a limit.
     model: null,
-    tags: call.tags,
-  };
+  });
 }

@@ -10,7 +10,7 @@ import { NOTHING, presentPeriod, PublicPeriod, Sums } from "./get-cost-summary";
 import { ExploreInput, type Bucket, type ExploreFilter, type Metric } from "./explore-input";
 import { invalid, parsed } from "./parse-input";
 import { resolvePeriod, type Period } from "./period";
-import { microdollars } from "./public-cost-event";
+import { CostBreakdown, microdollars } from "./public-cost-event";
 import { dateOf, RANKED_COLUMNS, rollupRows, rowsOfRange, type HourRange } from "./rollup-ranges";
 import { micros, presentSums, SUM_TEXTS, SUMS, type SumsRow } from "./sums";
 
@@ -53,17 +53,7 @@ export const Exploration = z
         metric: point,
         previous: previous.nullable(),
         points: z.array(point),
-        costBreakdown: z
-          .object({
-            input: microdollars,
-            cached: microdollars,
-            cacheWrite: microdollars,
-            output: microdollars,
-            reasoning: microdollars.meta({ description: "Part of `output`." }),
-            tools: microdollars,
-          })
-          .nullable()
-          .meta({ description: "Null where events were counted: it is in the roll-ups alone." }),
+        costBreakdown: CostBreakdown.nullable().meta({ description: "Null where events were counted: it is in the roll-ups alone." }),
       })
       .extend(Sums.shape),
     complete: z.boolean().meta({ description: "False: only the newest matching events were counted, from `coveredFrom` on." }),

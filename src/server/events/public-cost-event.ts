@@ -11,6 +11,16 @@ const text = z.string().nullable();
 const tokens = z.int().nullable().meta({ description: "Null: unknown." });
 const milliseconds = z.number().nullable();
 
+/** What a cost is made of, in microdollars. */
+export const CostBreakdown = z.object({
+  input: microdollars,
+  cached: microdollars,
+  cacheWrite: microdollars,
+  output: microdollars,
+  reasoning: microdollars.meta({ description: "Part of `output`." }),
+  tools: microdollars,
+});
+
 /** The fields of CONTRACT §7. */
 export const PublicCostEvent = z
   .object({
@@ -36,17 +46,7 @@ export const PublicCostEvent = z
     costUsd: usd.nullable(),
     chargedMicrodollars: microdollars.meta({ description: "What budgets were charged; differs from the cost for unpriced calls only." }),
     costBasis: z.enum(["reported", "counted", "bounded", "unpriced"]),
-    costBreakdown: z
-      .object({
-        input: microdollars,
-        cached: microdollars,
-        cacheWrite: microdollars,
-        output: microdollars,
-        reasoning: microdollars.meta({ description: "Part of `output`." }),
-        tools: microdollars,
-      })
-      .nullable()
-      .meta({ description: "input + cached + cacheWrite + output + tools = costMicrodollars." }),
+    costBreakdown: CostBreakdown.nullable().meta({ description: "input + cached + cacheWrite + output + tools = costMicrodollars." }),
     lines: z
       .array(
         z.object({

@@ -7,6 +7,7 @@ import { failpoint, failpointNextTurn } from "@/lib/failpoint";
 import type { Logger } from "@/lib/logger";
 import { type NanoUsd, nanoUsd, picoToNanoCeil, picoUsd } from "@/lib/money";
 import type { Authentication, KeyAuthenticator, KeyIdentity } from "@/server/api-key";
+import type { CallOfKey } from "@/server/approval";
 import type { CostEventRecord, EventStatus } from "@/server/events";
 import type { SettleDoor, Settlement } from "@/server/ledger";
 import { tokensAheadAtMost } from "@/server/metering";
@@ -430,7 +431,7 @@ class GatewayCall implements ForwardListener {
     if (this.#endpoint.class === "free") return undefined;
     const { approvals, budgets } = this.#gateway;
     const identity = this.#identity!;
-    const { tags, sessionId, actionId } = this.#attribution!;
+    const { tags, actionId } = this.#attribution!;
     const model = this.#facts?.model ?? null;
     const estimate = (): NanoUsd | null => budgets.estimate(this.#holdInput(bytes));
     const subject = { orgId: identity.orgId, configVersion: identity.org.configVersion, model, tags, estimate };
@@ -438,18 +439,10 @@ class GatewayCall implements ForwardListener {
       const wanted = approvals.isWanted(subject);
       if (!(isPromise(wanted) ? await wanted : wanted)) return undefined;
       const call = {
-        orgId: identity.orgId,
-        keyId: identity.keyId,
-        userId: identity.userId,
-        keyName: identity.keyName,
-        provider: this.#upstream!.name,
-        model,
+        ...this.#callOfKey(),
         endpoint: `${this.#exchange.method} ${path}`,
         estimateNano: estimate(),
         bodyHash: hashOfBody(bytes),
-        sessionId,
-        traceId: this.#trace!.traceId,
-        tags,
         namedActionId: actionId,
       };
       const answer = await this.#waitFor((waiting) => approvals.approve(call, waiting));
@@ -475,6 +468,23 @@ class GatewayCall implements ForwardListener {
     const answer = await ask({ waitMs: Math.max(0, Math.ceil(untilMs - startedAt)), signal });
     this.#ownMs -= clock.monotonic() - startedAt;
     return answer;
+  }
+
+  /** What a person is told of this call. */
+  #callOfKey(): CallOfKey {
+    const { orgId, keyId, userId, keyName } = this.#identity!;
+    const { tags, sessionId } = this.#attribution!;
+    return {
+      orgId,
+      keyId,
+      userId,
+      keyName,
+      provider: this.#upstream!.name,
+      model: this.#facts?.model ?? null,
+      sessionId,
+      traceId: this.#trace!.traceId,
+      tags,
+    };
   }
 
   #holdInput(bytes: Buffer | undefined): GatedCall["hold"] {
@@ -541,28 +551,12 @@ class GatewayCall implements ForwardListener {
   }
 
   async #isRaised({ budget, balanceId, limitNano }: Raisable, estimateNano: bigint): Promise<boolean> {
-    const identity = this.#identity!;
-    const { tags, sessionId } = this.#attribution!;
-    const call = {
-      orgId: identity.orgId,
-      keyId: identity.keyId,
-      userId: identity.userId,
-      keyName: identity.keyName,
-      budget,
-      balanceId,
-      limitNano,
-      estimateNano,
-      provider: this.#upstream!.name,
-      model: this.#facts?.model ?? null,
-      sessionId,
-      traceId: this.#trace!.traceId,
-      tags,
-    };
+    const call = { ...this.#callOfKey(), budget, balanceId, limitNano, estimateNano };
     try {
       return await this.#waitFor(async (waiting) => waiting.waitMs > 0 && (await this.#gateway.approvals.raised(call, waiting)));
     } catch (error) {
       // Nobody could be asked: it is denied, as it would be without waiting.
-      this.#gateway.log.warn({ err: error, orgId: identity.orgId, requestId: this.requestId }, "a raise could not be asked for");
+      this.#gateway.log.warn({ err: error, orgId: call.orgId, requestId: this.requestId }, "a raise could not be asked for");
       return false;
     }
   }
