@@ -10,7 +10,8 @@ import { Input, MoneyInput } from "@/ui/kit/input";
 import { Money } from "@/ui/kit/money";
 import { KeyValueList } from "@/ui/kit/page";
 import { toast } from "@/ui/kit/toast";
-import { errorOf, useTRPC } from "@/ui/trpc";
+import { useSubmit } from "@/ui/lib/use-submit";
+import { useTRPC } from "@/ui/trpc";
 import { type Action, actionTitle } from "./action-words";
 
 export function ApproveDialog({ action, onClose }: { action: Action | undefined; onClose: () => void }) {
@@ -36,38 +37,26 @@ function ApproveForm({ action, onDone }: { action: Action; onDone: () => void })
   const [amount, setAmount] = useState<number | null | undefined>(asked);
   const [lasts, setLasts] = useState<Lasts>("period");
   const [note, setNote] = useState("");
-  const [problem, setProblem] = useState<string>();
 
-  async function submit(): Promise<void> {
-    setProblem(undefined);
+  const { onSubmit, working, problem } = useSubmit(async () => {
     const until = { period: undefined, permanent: "permanent" as const, day: new Date(Date.now() + DAY_MS).toISOString() }[lasts];
-    try {
-      const decided = await approve.mutateAsync({
-        id: action.id,
-        terms: {
-          ...(typeof amount === "number" && amount !== asked && { approvedAmountMicrodollars: amount }),
-          ...(isIncrease && until !== undefined && { until }),
-          ...(note.trim() !== "" && { note: note.trim() }),
-        },
-      });
-      await queryClient.invalidateQueries(trpc.actions.pathFilter());
-      onDone();
-      toast.success(
-        decided.status === "pending" ? "Your approval is counted; others have to decide as well" : "Approved: the agent goes on by itself",
-      );
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    }
-  }
+    const decided = await approve.mutateAsync({
+      id: action.id,
+      terms: {
+        ...(typeof amount === "number" && amount !== asked && { approvedAmountMicrodollars: amount }),
+        ...(isIncrease && until !== undefined && { until }),
+        ...(note.trim() !== "" && { note: note.trim() }),
+      },
+    });
+    await queryClient.invalidateQueries(trpc.actions.pathFilter());
+    onDone();
+    toast.success(
+      decided.status === "pending" ? "Your approval is counted; others have to decide as well" : "Approved: the agent goes on by itself",
+    );
+  });
 
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={onSubmit}>
       {budget.data !== undefined && (
         <KeyValueList
           items={[
@@ -100,7 +89,7 @@ function ApproveForm({ action, onDone }: { action: Action; onDone: () => void })
       <FormError>{problem}</FormError>
       <DialogActions>
         <DialogClose />
-        <Button type="submit" variant="primary" loading={approve.isPending} disabled={asked !== null && typeof amount !== "number"}>
+        <Button type="submit" variant="primary" loading={working} disabled={asked !== null && typeof amount !== "number"}>
           Approve
         </Button>
       </DialogActions>

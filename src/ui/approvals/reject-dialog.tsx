@@ -7,7 +7,8 @@ import { Button } from "@/ui/kit/button";
 import { Dialog, DialogActions, DialogClose } from "@/ui/kit/dialog";
 import { Field, FormError } from "@/ui/kit/field";
 import { Textarea } from "@/ui/kit/input";
-import { errorOf, useTRPC } from "@/ui/trpc";
+import { useSubmit } from "@/ui/lib/use-submit";
+import { useTRPC } from "@/ui/trpc";
 import { type Action, actionTitle } from "./action-words";
 
 export function RejectDialog({ actions, onClose }: { actions: readonly Action[] | undefined; onClose: () => void }) {
@@ -32,28 +33,18 @@ function RejectForm({ actions, onDone }: { actions: readonly Action[]; onDone: (
   const queryClient = useQueryClient();
   const reject = useMutation(trpc.actions.reject.mutationOptions());
   const [reason, setReason] = useState("");
-  const [problem, setProblem] = useState<string>();
 
-  async function submit(): Promise<void> {
-    setProblem(undefined);
+  const { onSubmit, working, problem } = useSubmit(async () => {
     try {
       for (const { id } of actions) await reject.mutateAsync({ id, terms: reason.trim() === "" ? {} : { reason: reason.trim() } });
       onDone();
-    } catch (error) {
-      setProblem(errorOf(error).message);
     } finally {
       await queryClient.invalidateQueries(trpc.actions.pathFilter());
     }
-  }
+  });
 
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={onSubmit}>
       <div className="flex flex-wrap gap-2">
         {REASONS.map((each) => (
           <Button key={each} type="button" size="small" onClick={() => setReason(each)}>
@@ -67,7 +58,7 @@ function RejectForm({ actions, onDone }: { actions: readonly Action[]; onDone: (
       <FormError>{problem}</FormError>
       <DialogActions>
         <DialogClose />
-        <Button type="submit" variant="danger" loading={reject.isPending}>
+        <Button type="submit" variant="danger" loading={working}>
           Reject
         </Button>
       </DialogActions>

@@ -10,6 +10,7 @@ import { Input, MoneyInput } from "@/ui/kit/input";
 import { Money } from "@/ui/kit/money";
 import { KeyValueList } from "@/ui/kit/page";
 import { toast } from "@/ui/kit/toast";
+import { useSubmit } from "@/ui/lib/use-submit";
 import { errorOf, useTRPC } from "@/ui/trpc";
 
 /** Opened by the link of a denial (`?request=<budget>`): asks those who decide for more of that budget. */
@@ -34,29 +35,17 @@ function RequestForm({ budgetId, onDone }: { budgetId: string; onDone: () => voi
   const propose = useMutation(trpc.actions.requestIncrease.mutationOptions());
   const [amount, setAmount] = useState<number | null | undefined>(null);
   const [reason, setReason] = useState("");
-  const [problem, setProblem] = useState<string>();
 
-  async function submit(): Promise<void> {
+  const { onSubmit, working, problem } = useSubmit(async () => {
     if (typeof amount !== "number" || budget.data === undefined) return;
-    setProblem(undefined);
-    try {
-      await propose.mutateAsync({ budgetId, requestedAmountMicrodollars: amount, ...(reason.trim() !== "" && { reason: reason.trim() }) });
-      await queryClient.invalidateQueries(trpc.actions.pathFilter());
-      onDone();
-      toast.success("Asked: you see it among those that wait");
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    }
-  }
+    await propose.mutateAsync({ budgetId, requestedAmountMicrodollars: amount, ...(reason.trim() !== "" && { reason: reason.trim() }) });
+    await queryClient.invalidateQueries(trpc.actions.pathFilter());
+    onDone();
+    toast.success("Asked: you see it among those that wait");
+  });
 
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={onSubmit}>
       {budget.isError && <FormError>{errorOf(budget.error).message}</FormError>}
       {budget.data !== undefined && (
         <KeyValueList
@@ -76,12 +65,7 @@ function RequestForm({ budgetId, onDone }: { budgetId: string; onDone: () => voi
       <FormError>{problem}</FormError>
       <DialogActions>
         <DialogClose />
-        <Button
-          type="submit"
-          variant="primary"
-          loading={propose.isPending}
-          disabled={typeof amount !== "number" || budget.data === undefined}
-        >
+        <Button type="submit" variant="primary" loading={working} disabled={typeof amount !== "number" || budget.data === undefined}>
           Ask
         </Button>
       </DialogActions>

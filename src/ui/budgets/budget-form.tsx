@@ -13,7 +13,8 @@ import { Notice } from "@/ui/kit/page";
 import { Select } from "@/ui/kit/select";
 import { formatTime } from "@/ui/format/time";
 import { useOrgZone } from "@/ui/kit/time";
-import { errorOf, useTRPC, type RouterInputs } from "@/ui/trpc";
+import { useSubmit } from "@/ui/lib/use-submit";
+import { useTRPC, type RouterInputs } from "@/ui/trpc";
 import type { Budget } from "./entity";
 
 type NewBudget = RouterInputs["budgets"]["create"];
@@ -54,44 +55,32 @@ export function BudgetForm({ budget, onSubmit }: { budget?: Budget; onSubmit: (i
   const [cooldownSeconds, setCooldownSeconds] = useState<number | null>(budget?.velocityCooldownSeconds ?? 60);
   const [session, setSession] = useState<number | null | undefined>(budget?.sessionLimitMicrodollars ?? null);
   const [models, setModels] = useState(budget?.models.join(" ") ?? "");
-  const [problem, setProblem] = useState<string>();
-  const [working, setWorking] = useState(false);
 
   const id = entityType === "org" ? "org" : entityId.trim();
   const complete = typeof limit === "number" && id !== "" && velocity !== undefined && session !== undefined;
 
-  async function submit(): Promise<void> {
+  const {
+    onSubmit: send,
+    working,
+    problem,
+  } = useSubmit(async () => {
     if (!complete) return;
-    setWorking(true);
-    setProblem(undefined);
     const modelList = models.split(/[\s,]+/).filter((each) => each !== "");
-    try {
-      await onSubmit({
-        entityType,
-        entityId: id,
-        models: modelList,
-        maxBudgetMicrodollars: limit,
-        resetInterval: interval,
-        policy,
-        velocityLimitMicrodollars: velocity,
-        ...(velocity !== null && { velocityWindowSeconds: windowSeconds ?? 60, velocityCooldownSeconds: cooldownSeconds ?? 60 }),
-        sessionLimitMicrodollars: session,
-      });
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    } finally {
-      setWorking(false);
-    }
-  }
+    await onSubmit({
+      entityType,
+      entityId: id,
+      models: modelList,
+      maxBudgetMicrodollars: limit,
+      resetInterval: interval,
+      policy,
+      velocityLimitMicrodollars: velocity,
+      ...(velocity !== null && { velocityWindowSeconds: windowSeconds ?? 60, velocityCooldownSeconds: cooldownSeconds ?? 60 }),
+      sessionLimitMicrodollars: session,
+    });
+  });
 
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={send}>
       {budget === undefined && (
         <div className="grid gap-5 sm:grid-cols-2">
           <Field label="It limits">

@@ -5,7 +5,7 @@ import { CircleCheck, LoaderCircle } from "lucide-react";
 import { useRouter } from "next/navigation";
 import { useEffect, useState, type ReactNode } from "react";
 import { CodeBlock } from "@/ui/components/code-block";
-import { CopyButton } from "@/ui/components/copy-button";
+import { SecretText } from "@/ui/components/secret-text";
 import { saveAsFile } from "@/ui/format/csv";
 import { envFileOf } from "@/ui/keys/key-secret";
 import { Button, ButtonLink } from "@/ui/kit/button";
@@ -18,8 +18,9 @@ import { Card, Notice, PageHeader } from "@/ui/kit/page";
 import { Select } from "@/ui/kit/select";
 import { clientSnippets } from "@/ui/landing/snippets";
 import { useOrigin } from "@/ui/lib/browser";
+import { useSubmit } from "@/ui/lib/use-submit";
 import { useHasRole, useOrgPath } from "@/ui/shell/shell-context";
-import { errorOf, useTRPC, type RouterOutputs } from "@/ui/trpc";
+import { useTRPC, type RouterOutputs } from "@/ui/trpc";
 import { withKey } from "./with-key";
 
 /** Green within a second of the call. */
@@ -73,37 +74,25 @@ function KeyStep({ rawKey, onKey }: { rawKey: string | undefined; onKey: (rawKey
   const mayCreate = useHasRole("member");
   const origin = useOrigin("");
   const [name, setName] = useState("my first agent");
-  const [problem, setProblem] = useState<string>();
   const create = useMutation(trpc.keys.create.mutationOptions());
 
-  async function submit(): Promise<void> {
-    setProblem(undefined);
-    try {
-      const key = await create.mutateAsync({ name: name.trim() });
-      onKey(key.rawKey);
-      await queryClient.invalidateQueries(trpc.keys.pathFilter());
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    }
-  }
+  const { onSubmit, working, problem } = useSubmit(async () => {
+    const key = await create.mutateAsync({ name: name.trim() });
+    onKey(key.rawKey);
+    await queryClient.invalidateQueries(trpc.keys.pathFilter());
+  });
 
   return (
     <Step number={1} title="Make a key" done={rawKey !== undefined}>
       {rawKey === undefined ? (
         mayCreate ? (
-          <form
-            className="flex max-w-md flex-col gap-3"
-            onSubmit={(event) => {
-              event.preventDefault();
-              void submit();
-            }}
-          >
+          <form className="flex max-w-md flex-col gap-3" onSubmit={onSubmit}>
             <Field label="Name" hint="What will use it.">
               <Input value={name} onValueChange={setName} maxLength={50} autoComplete="off" />
             </Field>
             <FormError>{problem}</FormError>
             <div>
-              <Button type="submit" variant="primary" loading={create.isPending} disabled={name.trim() === ""}>
+              <Button type="submit" variant="primary" loading={working} disabled={name.trim() === ""}>
                 Make the key
               </Button>
             </div>
@@ -113,12 +102,7 @@ function KeyStep({ rawKey, onKey }: { rawKey: string | undefined; onKey: (rawKey
         )
       ) : (
         <div className="flex flex-col gap-3">
-          <div className="flex items-center gap-2 rounded-control border border-line bg-sunken px-3 py-2">
-            <code className="min-w-0 flex-1 font-mono text-small break-all" data-testid="raw-key">
-              {rawKey}
-            </code>
-            <CopyButton text={rawKey} what="the key" />
-          </div>
+          <SecretText text={rawKey} what="the key" testId="raw-key" />
           <div className="flex flex-wrap items-center gap-3">
             <Button onClick={() => saveAsFile({ name: "nullspend.env", text: envFileOf({ rawKey, origin }), type: "text/plain" })}>
               Download .env

@@ -6,8 +6,9 @@ import { Checkbox, RadioGroup } from "@/ui/kit/choice";
 import { DialogActions, DialogClose } from "@/ui/kit/dialog";
 import { Field, FormError } from "@/ui/kit/field";
 import { Input, Textarea } from "@/ui/kit/input";
+import { useSubmit } from "@/ui/lib/use-submit";
 import { useHasRole } from "@/ui/shell/shell-context";
-import { errorOf, type RouterInputs } from "@/ui/trpc";
+import type { RouterInputs } from "@/ui/trpc";
 
 type NewKey = RouterInputs["keys"]["create"];
 type Scope = NonNullable<NewKey["scopes"]>[number];
@@ -47,38 +48,26 @@ export function KeyForm({ onSubmit }: { onSubmit: (input: NewKey) => Promise<voi
   const [lockedTags, setLockedTags] = useState("");
   const [customer, setCustomer] = useState("");
   const [denialStatus, setDenialStatus] = useState<"429" | "402">("429");
-  const [problem, setProblem] = useState<string>();
-  const [working, setWorking] = useState(false);
   const tags = tagsOf(lockedTags);
 
-  async function submit(): Promise<void> {
+  const {
+    onSubmit: send,
+    working,
+    problem,
+  } = useSubmit(async () => {
     if (tags === undefined) return;
-    setWorking(true);
-    setProblem(undefined);
-    try {
-      await onSubmit({
-        name: name.trim(),
-        scopes: SCOPES.map(({ value }) => value).filter((scope) => scopes.has(scope)),
-        ...(models.trim() !== "" && { allowedModels: listOf(models) }),
-        ...(Object.keys(tags).length > 0 && { lockedTags: tags }),
-        ...(customer.trim() !== "" && { lockedCustomer: customer.trim() }),
-        ...(denialStatus === "402" && { denialStatus: 402 as const }),
-      });
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    } finally {
-      setWorking(false);
-    }
-  }
+    await onSubmit({
+      name: name.trim(),
+      scopes: SCOPES.map(({ value }) => value).filter((scope) => scopes.has(scope)),
+      ...(models.trim() !== "" && { allowedModels: listOf(models) }),
+      ...(Object.keys(tags).length > 0 && { lockedTags: tags }),
+      ...(customer.trim() !== "" && { lockedCustomer: customer.trim() }),
+      ...(denialStatus === "402" && { denialStatus: 402 as const }),
+    });
+  });
 
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={send}>
       <Field label="Name" hint="What uses it: “support agent, production”." required>
         <Input value={name} onValueChange={setName} maxLength={50} autoFocus autoComplete="off" />
       </Field>

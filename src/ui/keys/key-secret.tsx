@@ -2,7 +2,7 @@
 
 import { Download } from "lucide-react";
 import { useState } from "react";
-import { CopyButton } from "@/ui/components/copy-button";
+import { SecretText } from "@/ui/components/secret-text";
 import { saveAsFile } from "@/ui/format/csv";
 import { Button } from "@/ui/kit/button";
 import { Checkbox } from "@/ui/kit/choice";
@@ -31,12 +31,7 @@ export function KeySecret({ rawKey, name, onDone }: { rawKey: string; name: stri
       <Notice tone="warning" title="Shown this once">
         Only a hash of it is stored. If it is lost, rotate the key.
       </Notice>
-      <div className="flex items-center gap-2 rounded-control border border-line bg-sunken px-3 py-2">
-        <code className="min-w-0 flex-1 font-mono text-small break-all" data-testid="raw-key">
-          {rawKey}
-        </code>
-        <CopyButton text={rawKey} what="the key" />
-      </div>
+      <SecretText text={rawKey} what="the key" testId="raw-key" />
       <Button
         icon={<Download aria-hidden className="size-4" />}
         onClick={() => {

@@ -9,8 +9,9 @@ import { RadioGroup } from "@/ui/kit/choice";
 import { Dialog, DialogActions, DialogClose } from "@/ui/kit/dialog";
 import { Field, FormError } from "@/ui/kit/field";
 import { Textarea } from "@/ui/kit/input";
+import { useSubmit } from "@/ui/lib/use-submit";
 import { useShell } from "@/ui/shell/shell-context";
-import { errorOf, useTRPC, type RouterOutputs } from "@/ui/trpc";
+import { useTRPC, type RouterOutputs } from "@/ui/trpc";
 import { rolesToGive } from "./roles";
 
 type Outcome = RouterOutputs["invitations"]["create"][number];
@@ -46,32 +47,20 @@ function InviteForm() {
   const invite = useMutation(trpc.invitations.create.mutationOptions());
   const [emails, setEmails] = useState("");
   const [role, setRole] = useState<InvitedRole>("member");
-  const [problem, setProblem] = useState<string>();
 
-  async function send(): Promise<void> {
-    setProblem(undefined);
-    try {
-      const outcomes = await invite.mutateAsync({ emails, role });
-      // What was no address stays, to be corrected.
-      setEmails(outcomes.flatMap(({ email, outcome }) => (outcome === "invalid" ? [email] : [])).join("\n"));
-      await Promise.all([
-        queryClient.invalidateQueries(trpc.invitations.list.queryFilter()),
-        queryClient.invalidateQueries(trpc.members.list.queryFilter()),
-      ]);
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    }
-  }
+  const { onSubmit, working, problem } = useSubmit(async () => {
+    const outcomes = await invite.mutateAsync({ emails, role });
+    // What was no address stays, to be corrected.
+    setEmails(outcomes.flatMap(({ email, outcome }) => (outcome === "invalid" ? [email] : [])).join("\n"));
+    await Promise.all([
+      queryClient.invalidateQueries(trpc.invitations.list.queryFilter()),
+      queryClient.invalidateQueries(trpc.members.list.queryFilter()),
+    ]);
+  });
 
   const roles = rolesToGive(org.role).flatMap(({ value, ...rest }) => (value === "owner" ? [] : [{ value, ...rest }]));
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void send();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={onSubmit}>
       <Field label="Addresses" hint="As many as you like: paste lines, commas, or “Ada Lovelace <ada@example.com>”." required>
         <Textarea
           rows={4}
@@ -87,7 +76,7 @@ function InviteForm() {
       <div role="status">{invite.data !== undefined && <Outcomes outcomes={invite.data} />}</div>
       <DialogActions>
         <DialogClose>{invite.data === undefined ? "Cancel" : "Done"}</DialogClose>
-        <Button type="submit" variant="primary" loading={invite.isPending} disabled={emails.trim() === ""}>
+        <Button type="submit" variant="primary" loading={working} disabled={emails.trim() === ""}>
           Send invitations
         </Button>
       </DialogActions>

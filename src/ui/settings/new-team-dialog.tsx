@@ -8,7 +8,8 @@ import { Button } from "@/ui/kit/button";
 import { Dialog, DialogActions, DialogClose } from "@/ui/kit/dialog";
 import { Field, FormError } from "@/ui/kit/field";
 import { Input } from "@/ui/kit/input";
-import { errorOf, useTRPC } from "@/ui/trpc";
+import { useSubmit } from "@/ui/lib/use-submit";
+import { useTRPC } from "@/ui/trpc";
 
 /** Makes a team, owned by whoever makes it, and goes there. */
 export function NewTeamDialog({ open, onOpenChange }: { open: boolean; onOpenChange: (open: boolean) => void }) {
@@ -30,33 +31,21 @@ function NewTeamForm() {
   const router = useRouter();
   const create = useMutation(trpc.orgs.create.mutationOptions());
   const [name, setName] = useState("");
-  const [problem, setProblem] = useState<string>();
 
-  async function make(): Promise<void> {
-    setProblem(undefined);
-    try {
-      const { slug } = await create.mutateAsync({ name: name.trim(), timezone: viewerZone() });
-      router.push(`/o/${slug}/get-started`);
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    }
-  }
+  const { onSubmit, working, problem } = useSubmit(async () => {
+    const { slug } = await create.mutateAsync({ name: name.trim(), timezone: viewerZone() });
+    router.push(`/o/${slug}/get-started`);
+  });
 
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void make();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={onSubmit}>
       <Field label="Name" hint="You can change it later." required>
         <Input value={name} onValueChange={(next: string) => setName(next)} maxLength={50} autoComplete="organization" />
       </Field>
       <FormError>{problem}</FormError>
       <DialogActions>
         <DialogClose />
-        <Button type="submit" variant="primary" loading={create.isPending} disabled={name.trim() === ""}>
+        <Button type="submit" variant="primary" loading={working} disabled={name.trim() === ""}>
           Make team
         </Button>
       </DialogActions>

@@ -8,7 +8,8 @@ import { Checkbox, RadioGroup } from "@/ui/kit/choice";
 import { DialogActions, DialogClose } from "@/ui/kit/dialog";
 import { Field, FormError } from "@/ui/kit/field";
 import { Input } from "@/ui/kit/input";
-import { errorOf, useTRPC, type RouterInputs, type RouterOutputs } from "@/ui/trpc";
+import { useSubmit } from "@/ui/lib/use-submit";
+import { useTRPC, type RouterInputs, type RouterOutputs } from "@/ui/trpc";
 
 export type WebhookValues = Required<Omit<RouterInputs["webhooks"]["create"], "description">> & { description: string | null };
 type EventType = RouterOutputs["webhooks"]["eventTypes"][number]["type"];
@@ -32,31 +33,19 @@ export function WebhookForm({
   const [chosen, setChosen] = useState<ReadonlySet<EventType>>(new Set(initial.eventTypes));
   const [payloadMode, setPayloadMode] = useState(initial.payloadMode);
   const [shown, setShown] = useState<EventType>("budget.exceeded");
-  const [problem, setProblem] = useState<string>();
-  const [working, setWorking] = useState(false);
   const sample = types.find(({ type }) => type === shown)?.sample;
 
-  async function send(): Promise<void> {
-    setWorking(true);
-    setProblem(undefined);
-    try {
-      const eventTypes = all ? [] : types.map(({ type }) => type).filter((type) => chosen.has(type));
-      await onSubmit({ url: url.trim(), description: description.trim() || null, eventTypes, payloadMode });
-    } catch (error) {
-      setProblem(errorOf(error).message);
-    } finally {
-      setWorking(false);
-    }
-  }
+  const {
+    onSubmit: send,
+    working,
+    problem,
+  } = useSubmit(async () => {
+    const eventTypes = all ? [] : types.map(({ type }) => type).filter((type) => chosen.has(type));
+    await onSubmit({ url: url.trim(), description: description.trim() || null, eventTypes, payloadMode });
+  });
 
   return (
-    <form
-      className="flex flex-col gap-5"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void send();
-      }}
-    >
+    <form className="flex flex-col gap-5" onSubmit={send}>
       <Field label="Address" hint="On the public internet, with https. Redirects are not followed." required>
         <Input value={url} onValueChange={setUrl} placeholder="https://example.com/hooks" autoFocus autoComplete="off" spellCheck={false} />
       </Field>

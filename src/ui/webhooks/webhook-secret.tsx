@@ -1,7 +1,7 @@
 "use client";
 
 import { useState } from "react";
-import { CopyButton } from "@/ui/components/copy-button";
+import { SecretText } from "@/ui/components/secret-text";
 import { Button } from "@/ui/kit/button";
 import { Checkbox } from "@/ui/kit/choice";
 import { DialogActions } from "@/ui/kit/dialog";
@@ -16,12 +16,7 @@ export function WebhookSecret({ secret, rotated, onDone }: { secret: string; rot
       <Notice tone="warning" title="Shown this once">
         {rotated ? "For 24 hours deliveries are signed with the old secret too." : "If it is lost, rotate it."}
       </Notice>
-      <div className="flex items-center gap-2 rounded-control border border-line bg-sunken px-3 py-2">
-        <code className="min-w-0 flex-1 font-mono text-small break-all" data-testid="signing-secret">
-          {secret}
-        </code>
-        <CopyButton text={secret} what="the signing secret" />
-      </div>
+      <SecretText text={secret} what="the signing secret" testId="signing-secret" />
       <VerifyCode />
       <Checkbox label="I have saved the secret" checked={saved} onCheckedChange={setSaved} />
       <DialogActions>
