@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Role } from "@/generated/prisma/enums";
 import { systemClock } from "@/lib/clock";
-import type { KeyRestrictions, Scope } from "@/server/api-key";
+import { createLogger } from "@/lib/logger";
+import { createKeyAuthenticator, type KeyRestrictions, type PollingKeyAuthenticator, type Scope } from "@/server/api-key";
 import { createBudget, createBudgetBook, deleteBudget, resetBudget, updateBudget, type PublicBudget } from "@/server/budget";
 import type { Ctx } from "@/server/context";
 import { createTestDatabase, type TestDatabase } from "@/testing/database";
@@ -38,6 +39,36 @@ const post = (body: unknown, key = admin) => server.send("POST /api/budgets", { 
 const patch = (id: string, body: unknown, key = admin) => server.send(`PATCH /api/budgets/${id}`, { key: key.rawKey, body });
 const get = (path: string, key = admin) => server.send(`GET /api/budgets${path}`, { key: key.rawKey });
 const ORG = { entityType: "org", maxBudgetMicrodollars: 10_000_000 };
+
+describe("what is held in memory when a change is answered", () => {
+  let slow: RestTestServer;
+  let authenticator: PollingKeyAuthenticator;
+  beforeAll(async () => {
+    const { connectionString } = database;
+    // Not started: nothing polls, so what is held stays for its second.
+    authenticator = createKeyAuthenticator({ connectionString, clock: systemClock, log: createLogger({ level: "silent" }) });
+    slow = await startRestServer(database, { authenticator });
+  });
+  afterAll(async () => {
+    await slow.close();
+    await authenticator.stop();
+  });
+
+  test("a changed limit is known to the next call of this process", async () => {
+    await authenticator.authenticate(agent.rawKey);
+    expect(authenticator.authenticate(agent.rawKey)).not.toBeInstanceOf(Promise);
+    expect((await slow.send("POST /api/budgets", { key: admin.rawKey, body: ORG })).status).toBe(201);
+    const { configVersion } = await database.prisma.organisation.findUniqueOrThrow({ where: { id: org.orgId } });
+    expect(await authenticator.authenticate(agent.rawKey)).toMatchObject({ outcome: "known", identity: { org: { configVersion } } });
+  });
+
+  test("a reported cost costs nobody a lookup", async () => {
+    await authenticator.authenticate(agent.rawKey);
+    const event = { provider: "openai", model: "gpt-4o", inputTokens: 1, outputTokens: 1, costMicrodollars: 5 };
+    expect((await slow.send("POST /api/cost-events", { key: agent.rawKey, body: event })).status).toBe(201);
+    expect(authenticator.authenticate(agent.rawKey)).not.toBeInstanceOf(Promise);
+  });
+});
 
 test("a budget is made with its defaults, read, changed in what was sent and nothing else, and ended", async () => {
   const answer = await post({

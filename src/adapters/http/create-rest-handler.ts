@@ -64,8 +64,14 @@ async function answerOf(exchange: Exchange, deps: RestDeps): Promise<Answered> {
   const principal = await principalOf(exchange, deps);
   assertAllowed(principal, match.route.access);
   const ctx: Ctx = { prisma: deps.prisma, clock: deps.clock, principal, ip: clientAddress(exchange, deps.env.gateway.trustedProxies) };
-  return answerOfVerb({ exchange, deps, ctx, route: match.route, params: match.params });
+  const answered = await answerOfVerb({ exchange, deps, ctx, route: match.route, params: match.params });
+  if (changesConfiguration(match.route)) deps.authenticator.invalidate(principal.orgId);
+  return answered;
 }
+
+/** What agents report and ask all day long changes nothing that is held in memory, and must not cost everybody's next call a lookup. */
+const changesConfiguration = ({ method, access }: PrincipalRoute): boolean =>
+  method !== "GET" && (access.key === "session_only" || access.key.includes("manage"));
 
 type VerbCall = { exchange: Exchange; deps: RestDeps; ctx: Ctx; route: PrincipalRoute; params: RouteMatch["params"] };
 

@@ -1,7 +1,7 @@
 import type { PrismaClient } from "@/generated/prisma/client";
 import type { Clock } from "@/lib/clock";
 import type { Logger } from "@/lib/logger";
-import type { KeyAuthenticator } from "@/server/api-key";
+import type { PollingKeyAuthenticator } from "@/server/api-key";
 import type { Approvals } from "@/server/approval";
 import type { Principal } from "@/server/context";
 import type { BudgetBook, DecisionLog } from "@/server/budget";
@@ -16,7 +16,7 @@ export type RestDeps = {
   prisma: PrismaClient;
   clock: Clock;
   log: Pick<Logger, "warn" | "error">;
-  authenticator: KeyAuthenticator;
+  authenticator: Pick<PollingKeyAuthenticator, "authenticate" | "invalidate">;
   /** Where reported costs become events. */
   settleDoor: SettleDoor;
   /** Holds money for calls of tools. */

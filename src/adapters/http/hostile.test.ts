@@ -268,7 +268,7 @@ test("what nobody expected is a fixed sentence with the request's id", async () 
 });
 
 test("keys that cannot be checked are 503, never 401", async () => {
-  const broken = await startRestServer(database, { authenticator: { authenticate: () => ({ outcome: "unavailable" }) } });
+  const broken = await startRestServer(database, { authenticator: { authenticate: () => ({ outcome: "unavailable" }), invalidate() {} } });
   const answer = await broken.send("GET /api/keys", { key: admin.rawKey });
   expect([answer.status, answer.headers["retry-after"]]).toEqual([503, "1"]);
   await broken.close();

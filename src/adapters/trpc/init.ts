@@ -35,13 +35,15 @@ export const userProcedure = translated.use(({ ctx, next }) => {
 });
 
 /** A member of the organisation that the request names. `ctx.verb` is what verbs take, with the role that the database says now. */
-export const orgProcedure = userProcedure.use(async ({ ctx, next }) => {
+export const orgProcedure = userProcedure.use(async ({ ctx, next, type }) => {
   const { runtime, user, orgId, ip } = ctx;
   const role = await findRole(runtime.prisma, { orgId, userId: user.userId });
   // One answer for an organisation that is not theirs and for one that does not exist.
   if (orgId === undefined || role === undefined) throw new ServiceError("not_found", "There is no such organisation.");
   const verb: Ctx = { prisma: runtime.prisma, clock: runtime.clock, principal: { type: "user", orgId, userId: user.userId, role }, ip };
-  return next({ ctx: { ...ctx, orgId, role, verb } });
+  const result = await next({ ctx: { ...ctx, orgId, role, verb } });
+  if (type === "mutation") runtime.authenticator.invalidate(orgId);
+  return result;
 });
 
 async function findRole(

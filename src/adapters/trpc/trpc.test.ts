@@ -1,7 +1,7 @@
 import superjson from "superjson";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createTestDatabase, type TestDatabase } from "@/testing/database";
-import { createMember, createOrganisation, type TestOrganisation } from "@/testing/factories";
+import { createApiKey, createMember, createOrganisation, type TestOrganisation } from "@/testing/factories";
 import { headersOf, startTrpcServer, type TrpcServer } from "@/testing/trpc-server";
 
 let database: TestDatabase;
@@ -51,6 +51,21 @@ describe("who may ask", () => {
     await database.prisma.membership.delete({ where: { orgId_userId: { orgId: org.orgId, userId } } });
     expect((await server.call("query", "freezes.list", {}, caller)).status).toBe(404);
   });
+});
+
+// The page says "in force" when it has its answer, and whoever reads it lets the agent go on.
+test("a change is known to the next call of this process, not to the next poll", async () => {
+  const { authenticator } = server.runtime;
+  const key = await createApiKey({ prisma: database.prisma, org });
+  const before = await authenticator.authenticate(key.rawKey);
+  for (const entityId of ["one", "two", "three"]) {
+    const budget = { entityType: "customer", entityId, maxBudgetMicrodollars: 100 };
+    expect((await server.call("mutation", "budgets.create", budget, { userId: org.userId, orgId: org.orgId })).status).toBe(200);
+    const answer = await authenticator.authenticate(key.rawKey);
+    const { configVersion } = await database.prisma.organisation.findUniqueOrThrow({ where: { id: org.orgId } });
+    expect(answer).toMatchObject({ outcome: "known", identity: { org: { configVersion } } });
+    expect(answer).not.toEqual(before);
+  }
 });
 
 describe("what a request must be like (J6, J7)", () => {

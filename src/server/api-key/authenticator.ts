@@ -25,7 +25,7 @@ export type KeyAuthenticatorOptions = {
 export type PollingKeyAuthenticator = KeyAuthenticator & {
   start(): void;
   stop(): Promise<void>;
-  /** Forgets what is held of an organisation. Only makes a change visible sooner than the next poll would. */
+  /** Forgets what is held of an organisation: the process that made a change knows it at once, the others with their next poll. */
   invalidate(orgId: string): void;
   /** Reads the versions once, now; `start` does this by itself. False: the database did not answer. */
   poll(): Promise<boolean>;

@@ -111,7 +111,7 @@ export function BudgetsPage() {
             const { created } = await create.mutateAsync(input);
             await refresh();
             void setCreating(null);
-            toast.success(created ? "In force now" : "There was such a budget; it is changed now");
+            toast.success(created ? "In force within a second" : "There was such a budget; it is changed now");
           }}
         />
       </Dialog>
@@ -128,7 +128,7 @@ export function BudgetsPage() {
               await update.mutateAsync({ id: editing.id, changes });
               await refresh();
               setEditing(undefined);
-              toast.success("In force now");
+              toast.success("In force within a second");
             }}
           />
         )}
