@@ -24,16 +24,18 @@ export async function issueToken(
   return { token, hash };
 }
 
-/** Uses a token up. Undefined: unknown, used, past its end, or the account has another address by now. */
+/**
+ * Uses a token up. Undefined: unknown, used, past its end, of another account than `userId`, or the account has another address by now.
+ */
 export async function takeToken(
   tx: Prisma.TransactionClient,
-  { clock, token, purpose }: { clock: Clock; token: string; purpose: TokenPurpose },
+  { clock, token, purpose, userId }: { clock: Clock; token: string; purpose: TokenPurpose; userId?: string },
 ): Promise<{ userId: string; email: string } | undefined> {
   const now = new Date(clock.now());
   const hash = hashToken(token);
   // One statement: of two browsers that open the link at once, one gets it.
   const { count } = await tx.accountToken.updateMany({
-    where: { hash, purpose, usedAt: null, expiresAt: { gt: now } },
+    where: { hash, purpose, usedAt: null, expiresAt: { gt: now }, ...(userId !== undefined && { userId }) },
     data: { usedAt: now },
   });
   if (count === 0) return undefined;

@@ -32,7 +32,7 @@ export interface Accounts {
   signUp(visitor: Visitor, input: SignUpInput): Promise<{ userId: string; email: string }>;
   /** For sign-in providers, which have proven the address or not. */
   createUser(user: { email: string; name: string | null; emailVerified: Date | null }): Promise<{ id: string; email: string }>;
-  verifyEmail(token: string): Promise<boolean>;
+  verifyEmail(userId: string, token: string): Promise<boolean>;
   /** Before an address is proven for the first time by a mailed sign-in link: whoever set the password may be somebody else. */
   dropUnproven(userId: string): Promise<void>;
   resendVerification(userId: string): Promise<void>;
@@ -85,7 +85,7 @@ export function createAccounts({ prisma, clock, publicUrl, signup, bus, limits =
       await assertMaySignUp(ctx, user.email);
       return prisma.$transaction((tx) => createUser(tx, { ctx, ...user, passwordHash: null }));
     },
-    verifyEmail: (token) => verifyEmail({ ctx, token }),
+    verifyEmail: (userId, token) => verifyEmail({ ctx, userId, token }),
     async dropUnproven(userId) {
       const tell = await prisma.$transaction(async (tx) => {
         const { count } = await tx.user.updateMany({ where: { id: userId, emailVerified: null }, data: { passwordHash: null } });

@@ -1,12 +1,15 @@
 import { takeToken } from "./account-token";
 import { mailVerification, type AccountCtx } from "./sign-up";
 
-/** Proves an address by its mailed link. False: the link is no longer good. */
-export async function verifyEmail({ ctx, token }: { ctx: AccountCtx; token: string }): Promise<boolean> {
+/**
+ * Proves an address by its mailed link, for who is signed in to its account: reading the mail alone would make a stranger's sign-up
+ * with that address a proven account, whose password the stranger knows. False: the link is no longer good, or of another account.
+ */
+export async function verifyEmail({ ctx, userId, token }: { ctx: AccountCtx; userId: string; token: string }): Promise<boolean> {
   return ctx.prisma.$transaction(async (tx) => {
-    const taken = await takeToken(tx, { clock: ctx.clock, token, purpose: "verify_email" });
+    const taken = await takeToken(tx, { clock: ctx.clock, token, purpose: "verify_email", userId });
     if (!taken) return false;
-    await tx.user.updateMany({ where: { id: taken.userId, emailVerified: null }, data: { emailVerified: new Date(ctx.clock.now()) } });
+    await tx.user.updateMany({ where: { id: userId, emailVerified: null }, data: { emailVerified: new Date(ctx.clock.now()) } });
     return true;
   });
 }

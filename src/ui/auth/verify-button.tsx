@@ -1,16 +1,14 @@
 "use client";
 
 import { useMutation } from "@tanstack/react-query";
-import { useSearchParams } from "next/navigation";
 import { Button, ButtonLink } from "@/ui/kit/button";
 import { FormError } from "@/ui/kit/field";
 import { Notice } from "@/ui/kit/page";
 import { errorOf, useTRPC } from "@/ui/trpc";
 
 /** By a button, not by opening the page: what fetches links in mails proves nothing. */
-export function VerifyButton() {
+export function VerifyButton({ token }: { token: string }) {
   const trpc = useTRPC();
-  const token = useSearchParams().get("token") ?? "";
   const verify = useMutation(trpc.auth.verifyEmail.mutationOptions());
   if (verify.data?.done === true) {
     return (
@@ -25,7 +23,7 @@ export function VerifyButton() {
         {verify.isError
           ? errorOf(verify.error).message
           : verify.data?.done === false
-            ? "This link is no longer good: it works once, for a day. Sign in and ask for another on your account page."
+            ? "This link is no longer good: it works once, for a day, in the account that it was mailed to. Ask for another on your account page."
             : undefined}
       </FormError>
       <Button variant="primary" size="large" loading={verify.isPending} onClick={() => verify.mutate({ token })}>

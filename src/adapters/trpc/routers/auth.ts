@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { SignUpInput } from "@/server/account";
-import { publicProcedure, router } from "../init";
+import { publicProcedure, router, userProcedure } from "../init";
 
-/** For people who are not signed in (yet). Signing in itself is next-auth's. */
+/** What mailed links and forms do around signing in, which itself is next-auth's. */
 export const authRouter = router({
   /** Which ways in there are. */
   ways: publicProcedure.query(({ ctx: { runtime } }) => ({
@@ -20,7 +20,7 @@ export const authRouter = router({
   resetPassword: publicProcedure
     .input(z.strictObject({ token: z.string().max(200), password: z.string().max(1_000) }))
     .mutation(async ({ ctx, input }) => ({ done: await ctx.runtime.accounts.resetPassword({ ip: ctx.ip }, input) })),
-  verifyEmail: publicProcedure
+  verifyEmail: userProcedure
     .input(z.strictObject({ token: z.string().max(200) }))
-    .mutation(async ({ ctx, input }) => ({ done: await ctx.runtime.accounts.verifyEmail(input.token) })),
+    .mutation(async ({ ctx, input }) => ({ done: await ctx.runtime.accounts.verifyEmail(ctx.user.userId, input.token) })),
 });
